@@ -1,0 +1,1 @@
+"""Real-time voice services from Python functions."""

@@ -1,0 +1,70 @@
+"""Every exception of this package, as one tree.
+
+::
+
+    Exception
+    ├── WebRTCError                 public: raise it to show a message to the client
+    └── FastRTCError
+        ├── ConfigurationError      a wrong argument, found when it is given (also a ValueError)
+        ├── MissingExtraError       an optional package is not installed (also an ImportError)
+        ├── AudioFormatError        wrong shape, dtype or rate of audio (also a ValueError)
+        ├── ProtocolError           a peer sent what the protocol does not allow (also a ValueError)
+        ├── SignalingError          an offer was refused; carries the code that the client gets
+        └── EngineError             the WebRTC engine failed
+
+``WebRTCError`` lives in :mod:`fastrtc.context`, beside the channel that it writes to.
+"""
+
+from __future__ import annotations
+
+
+class FastRTCError(Exception):
+    """Base of the errors that this package raises."""
+
+
+class ConfigurationError(FastRTCError, ValueError):
+    """An argument cannot work; the message says which one and what would."""
+
+
+class MissingExtraError(FastRTCError, ImportError):
+    """A feature needs a package that is not installed.
+
+    Args:
+        feature: What the user asked for.
+        extra: The name of the extra that brings it: ``pip install "fastrtc[extra]"``.
+    """
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f'{feature} needs an optional package: pip install "fastrtc[{extra}]"')
+        self.feature = feature
+        self.extra = extra
+
+
+class AudioFormatError(FastRTCError, ValueError):
+    """Audio of a shape, dtype or rate that cannot be played; the message names what was given and what is wanted."""
+
+
+class ProtocolError(FastRTCError, ValueError):
+    """A message from a peer does not follow the protocol."""
+
+
+class SignalingError(FastRTCError):
+    """An offer or a candidate was refused.
+
+    Args:
+        code: Machine-readable reason, sent to the client as ``meta.error``.
+        detail: Further fields of ``meta``, for example ``limit``.
+    """
+
+    def __init__(self, code: str, **detail: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+
+    def as_json(self) -> dict[str, object]:
+        """The answer that FastRTC clients expect for a refused offer (HTTP status 200)."""
+        return {"status": "failed", "meta": {"error": self.code, **self.detail}}
+
+
+class EngineError(FastRTCError):
+    """The WebRTC engine could not do what it was asked to."""

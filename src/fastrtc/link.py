@@ -1,0 +1,45 @@
+"""What a session needs from a connection, whatever carries it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fastrtc.audio import PCM
+
+
+class MediaLink(Protocol):
+    """One connection to one client. The media clock calls :meth:`read` and :meth:`write` every 20 ms.
+
+    Attributes:
+        rate_in_hz: Sample rate of what :meth:`read` gives.
+        rate_out_hz: Sample rate of what :meth:`write` takes; a multiple of 50.
+        lead_ms: How far ahead of real time the session should write (0: exactly one tick per tick).
+    """
+
+    rate_in_hz: int
+    rate_out_hz: int
+    lead_ms: int
+
+    def read(self) -> PCM | None:
+        """Everything received since the last call, or None. Media clock thread; never blocks."""
+        ...
+
+    def write(self, pcm: PCM | None) -> None:
+        """Play one tick (``rate_out_hz // 50`` samples), or None: nothing to play. Media clock thread; never blocks."""
+        ...
+
+    def flush(self) -> None:
+        """Drop what was written and can still be taken back (a client's buffer, where the protocol has a message for it)."""
+        ...
+
+    def send(self, message: str) -> None:
+        """Send a text message to the client, in order. Any thread; queued until the channel is open."""
+        ...
+
+    def playout_delay_ms(self) -> float:
+        """Best estimate of the time from :meth:`write` until the client hears it."""
+        ...
+
+    async def close(self) -> None:
+        """End the connection. App loop; idempotent."""
+        ...
