@@ -1,0 +1,228 @@
+"""Who has the floor: puts one user's turns and the bot's replies together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from fastrtc.turns.gate import SpeechWindow
+from fastrtc.turns.options import TurnSettings
+from fastrtc.turns.patience import EndpointPolicy
+from fastrtc.turns.user_turn import AskDetector, Ended, Paused, Started, UserOutput, UserState, UserTurn
+
+
+class Floor(Enum):
+    """See the table of :class:`TurnMachine`."""
+
+    FREE = "free"
+    THINKING = "thinking"
+    REPLYING = "replying"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class StartReply:
+    """Call the reply function with the audio from ``start`` to ``end``.
+
+    Attributes:
+        turn: Number of the turn, from 1.
+        start: First sample for the function (speech onset less the pre-roll).
+        end: After its last sample.
+        speech_end: Where the user's speech ended.
+        reason: ``silence``, ``complete``, ``max_speech``, ``trigger``, ``text`` or ``greeting``.
+        probability: The detector's last answer.
+    """
+
+    turn: int
+    start: int
+    end: int
+    speech_end: int
+    reason: str
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldReply:
+    """Be silent at once; the reply may go on later."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeReply:
+    """It was no interruption: go on where the reply stopped."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReply:
+    """End the reply: close the generator, drop its audio."""
+
+    turn: int
+    reason: str
+
+
+Decision: TypeAlias = Started | Paused | AskDetector | StartReply | HoldReply | ResumeReply | CancelReply
+
+
+class TurnMachine:
+    """Decides who speaks.
+
+    ==================  ==========================================  ==========  =======================
+    floor               input                                       next        output
+    ==================  ==========================================  ==========  =======================
+    FREE                the user's turn ended                       THINKING    StartReply
+    THINKING            ``reply_audible``                           REPLYING
+    THINKING, REPLYING  speech for ``hold_samples``, "hold"         HELD        HoldReply
+    THINKING, REPLYING  speech for ``hold_samples``, "cancel"       FREE        CancelReply
+    HELD                speech for ``interrupt_samples``            FREE        CancelReply
+    HELD                silence for ``resume_samples``              as before   ResumeReply
+    any but FREE        ``reply_finished``                          FREE
+    any but FREE        ``trigger``                                 THINKING    CancelReply, StartReply
+    any but FREE        ``cancel``                                  FREE        CancelReply
+    ==================  ==========================================  ==========  =======================
+
+    Speech over a reply ends no turn before it has interrupted the reply. Without ``can_interrupt``, speech while the
+    floor is not FREE is not heard at all.
+    """
+
+    def __init__(self, settings: TurnSettings, policy: EndpointPolicy) -> None:
+        self._settings = settings
+        self._user = UserTurn(settings, policy)
+        self.floor = Floor.FREE
+        self.turn = 0
+        self._audible = False
+        self._spoken_over = 0
+        self._reply_start = 0
+        self._carried_start: int | None = None
+        self._muted = False
+
+    @property
+    def user_state(self) -> UserState:
+        """What the user is doing."""
+        return self._user.state
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody is in the middle of something: the user speaks, or a reply is being made or played."""
+        return self.floor is not Floor.FREE or self._user.state is not UserState.SILENT
+
+    @property
+    def needed_from(self) -> int | None:
+        """Oldest sample that a decision may still name; None: only the pre-roll before now."""
+        starts = [start for start in (self._user.start, self._carried_start) if start is not None]
+        if self.floor in (Floor.THINKING, Floor.HELD) and not self._audible:
+            starts.append(self._reply_start)
+        return min(starts) - self._settings.pre_roll_samples if starts else None
+
+    def hear(self, window: SpeechWindow, at: int) -> list[Decision]:
+        """Take the next judged window of the user's audio.
+
+        Args:
+            window: The window.
+            at: Samples received so far.
+        """
+        if self._muted or (self.floor is not Floor.FREE and not self._settings.can_interrupt):
+            self._user.discard()
+            return []
+        over_reply = self.floor is not Floor.FREE
+        decisions = self._follow(self._user.step(window, at, may_end=not over_reply), at)
+        if over_reply:
+            decisions += self._while_spoken_over(window, at)
+        return decisions
+
+    def answered(self, ask: AskDetector, probability: float, at: int) -> list[Decision]:
+        """The end-of-turn detector's answer."""
+        self._user.answered(ask.silence_ms, probability)
+        if self.floor is not Floor.FREE:
+            return []
+        ended = self._user.decide(at)
+        return self._follow([ended], at) if ended else []
+
+    def trigger(self, at: int, reason: str = "trigger") -> list[Decision]:
+        """Reply now, to whatever was said so far (nothing, if the user is silent)."""
+        decisions = self._cancel(reason) if self.floor is not Floor.FREE else []
+        return decisions + self._follow([self._user.end_now(at, reason)], at)
+
+    def cancel(self, reason: str) -> list[Decision]:
+        """End the reply, if there is one."""
+        return [] if self.floor is Floor.FREE else self._cancel(reason)
+
+    def mute(self, muted: bool) -> None:
+        """While muted the user is not heard; what was said before is forgotten."""
+        self._muted = muted
+        if muted:
+            self._user.discard()
+
+    def greet(self, at: int) -> list[Decision]:
+        """The bot takes the floor without being asked."""
+        return self._start(Ended(at, at, at, "greeting", None), at)
+
+    def reply_audible(self, turn: int) -> None:
+        """The first audio of the reply went out."""
+        if turn == self.turn and self.floor is not Floor.FREE:
+            self._audible = True
+            if self.floor is Floor.THINKING:
+                self.floor = Floor.REPLYING
+
+    def reply_finished(self, turn: int) -> None:
+        """The reply's function has returned and its audio has been played."""
+        if turn == self.turn and self.floor is not Floor.FREE:
+            self.floor = Floor.FREE
+            self._spoken_over = 0
+
+    def _follow(self, outputs: list[UserOutput], at: int) -> list[Decision]:
+        decisions: list[Decision] = []
+        for output in outputs:
+            if isinstance(output, Ended):
+                decisions += self._start(output, at)
+            else:
+                decisions.append(output)
+        return decisions
+
+    def _start(self, ended: Ended, at: int) -> list[Decision]:
+        start = ended.start
+        if self._carried_start is not None:
+            start = min(start, self._carried_start)
+        self.turn += 1
+        self.floor = Floor.THINKING
+        self._audible = False
+        self._spoken_over = 0
+        self._reply_start = start
+        self._carried_start = None
+        first = max(0, start - self._settings.pre_roll_samples) if start < at else at
+        return [StartReply(self.turn, first, at, ended.speech_end, ended.reason, ended.probability)]
+
+    def _while_spoken_over(self, window: SpeechWindow, at: int) -> list[Decision]:
+        gate = self._user.gate
+        if gate.speech:
+            self._spoken_over += window.end - window.start
+        elif at - gate.last_speech_end >= self._settings.resume_samples:
+            return self._let_go()
+        if self.floor is Floor.HELD:
+            enough = self._settings.interrupt_samples
+        else:
+            enough = self._settings.hold_samples
+        if not gate.speech or self._spoken_over < enough:
+            return []
+        if self.floor is Floor.HELD or self._settings.interruption == "cancel":
+            return self._cancel("user")
+        self.floor = Floor.HELD
+        return [HoldReply(self.turn)]
+
+    def _let_go(self) -> list[Decision]:
+        self._spoken_over = 0
+        self._user.discard()
+        if self.floor is not Floor.HELD:
+            return []
+        self.floor = Floor.REPLYING if self._audible else Floor.THINKING
+        return [ResumeReply(self.turn)]
+
+    def _cancel(self, reason: str) -> list[Decision]:
+        if reason == "user" and not self._audible and self._settings.continue_unheard:
+            self._carried_start = self._reply_start
+        self.floor = Floor.FREE
+        self._spoken_over = 0
+        return [CancelReply(self.turn, reason)]

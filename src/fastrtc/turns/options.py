@@ -1,0 +1,160 @@
+"""What a user can say about turn-taking, and the settings that the machines run on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from fastrtc.errors import ConfigurationError
+
+Interruption: TypeAlias = Literal["hold", "cancel"]
+
+
+@dataclass
+class AlgoOptions:
+    """How ``ReplyOnPause`` decides that somebody talks and that a turn is over.
+
+    The first four fields are FastRTC's, with its meaning; they are evaluated over a window that slides every 32 ms,
+    not on a grid of chunks.
+
+    Attributes:
+        audio_chunk_duration: Length of the sliding window, in seconds.
+        started_talking_threshold: The user has started once the window holds more than this many seconds of speech
+            (padded by ``SileroVadOptions.speech_pad_ms``, as FastRTC counts them).
+        speech_threshold: A pause is one for certain once the window holds less than this many seconds of speech.
+            ``audio_chunk_duration - speech_threshold`` is therefore the silence after which a turn ends when nothing
+            else is known; the end-of-turn model may end it sooner or wait longer.
+        max_continuous_speech_s: A turn is answered after this many seconds even without a pause.
+        pre_roll_s: Audio before the detected start that the reply function gets as well, so that no onset is lost.
+        shortest_silence_s: Never answer sooner than this after speech.
+        longest_silence_s: Never wait longer than this after speech.
+        interruption: What speech over a reply does. ``"hold"``: the reply falls silent at once, and goes on if it was
+            only a cough or a "mm-hm". ``"cancel"``: the first sound ends the reply.
+        hold_speech_s: Speech over a reply that makes it fall silent.
+        interrupt_speech_s: Speech over a reply that ends it.
+        resume_silence_s: Silence after which a held reply goes on.
+        continue_unheard_turn: When the user goes on speaking before any of the reply was heard, the next call gets the
+            whole utterance from its first start, and not only its second half.
+    """
+
+    audio_chunk_duration: float = 0.6
+    started_talking_threshold: float = 0.2
+    speech_threshold: float = 0.1
+    max_continuous_speech_s: float = math.inf
+    pre_roll_s: float = 0.5
+    shortest_silence_s: float = 0.15
+    longest_silence_s: float = 2.0
+    interruption: Interruption = "hold"
+    hold_speech_s: float = 0.09
+    interrupt_speech_s: float = 0.3
+    resume_silence_s: float = 0.5
+    continue_unheard_turn: bool = True
+
+    def __post_init__(self) -> None:
+        _positive("audio_chunk_duration", self.audio_chunk_duration)
+        _positive("max_continuous_speech_s", self.max_continuous_speech_s)
+        for name in ("started_talking_threshold", "speech_threshold", "pre_roll_s", "shortest_silence_s"):
+            _not_negative(name, getattr(self, name))
+        if self.speech_threshold >= self.audio_chunk_duration:
+            raise ConfigurationError(
+                f"speech_threshold ({self.speech_threshold}) must be less than audio_chunk_duration "
+                f"({self.audio_chunk_duration}): the window could never hold that much speech"
+            )
+        if self.longest_silence_s < self.shortest_silence_s:
+            raise ConfigurationError(
+                f"longest_silence_s ({self.longest_silence_s}) is less than shortest_silence_s "
+                f"({self.shortest_silence_s})"
+            )
+        if self.interruption not in ("hold", "cancel"):
+            raise ConfigurationError(f'interruption must be "hold" or "cancel", got {self.interruption!r}')
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise ConfigurationError(f"{name} must be a positive number of seconds, got {value!r}")
+
+
+def _not_negative(name: str, value: float) -> None:
+    if not value >= 0:
+        raise ConfigurationError(f"{name} must be zero or a positive number of seconds, got {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """What counts as speech.
+
+    Attributes:
+        threshold: A window at or above this probability is speech.
+        release: Speech goes on until a window falls below this (hysteresis).
+        window_samples: Length of the sliding window.
+        min_speech_samples: Speech in the window that makes a start.
+    """
+
+    threshold: float
+    release: float
+    window_samples: int
+    min_speech_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSettings:
+    """Everything the turn machine needs to know, in samples of the session's input rate."""
+
+    rate_hz: int
+    gate: GateSettings
+    pre_roll_samples: int
+    max_speech_samples: float
+    can_interrupt: bool
+    interruption: Interruption
+    hold_samples: int
+    interrupt_samples: int
+    resume_samples: int
+    continue_unheard: bool
+
+    def ms(self, samples: float) -> float:
+        """Samples as milliseconds."""
+        return 1000.0 * samples / self.rate_hz
+
+
+def turn_settings(
+    options: AlgoOptions,
+    *,
+    rate_hz: int,
+    threshold: float,
+    min_speech_ms: float,
+    speech_pad_ms: float,
+    can_interrupt: bool,
+) -> TurnSettings:
+    """Translate the options of a user into samples.
+
+    Args:
+        options: The user's ``AlgoOptions``.
+        rate_hz: The session's input rate.
+        threshold: Speech probability that counts as speech.
+        min_speech_ms: Speech shorter than this does not start a turn.
+        speech_pad_ms: Padding that FastRTC adds to speech before it compares with ``started_talking_threshold``.
+        can_interrupt: Whether speech over a reply does anything.
+    """
+
+    def samples(seconds: float) -> int:
+        return round(seconds * rate_hz)
+
+    wanted_ms = max(min_speech_ms, 1000.0 * options.started_talking_threshold - speech_pad_ms)
+    return TurnSettings(
+        rate_hz=rate_hz,
+        gate=GateSettings(
+            threshold=threshold,
+            release=max(threshold - 0.15, 0.01),
+            window_samples=samples(options.audio_chunk_duration),
+            min_speech_samples=samples(wanted_ms / 1000.0),
+        ),
+        pre_roll_samples=samples(options.pre_roll_s),
+        max_speech_samples=options.max_continuous_speech_s * rate_hz,
+        can_interrupt=can_interrupt,
+        interruption=options.interruption,
+        hold_samples=samples(options.hold_speech_s),
+        interrupt_samples=samples(options.interrupt_speech_s),
+        resume_samples=samples(options.resume_silence_s),
+        continue_unheard=options.continue_unheard_turn,
+    )

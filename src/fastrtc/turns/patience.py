@@ -1,0 +1,53 @@
+"""How long a pause may grow before it ends the turn: the interface, and silence alone as the simplest answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What is known about the pause that is going on.
+
+    Attributes:
+        silence_ms: Its length so far.
+        speech_ms: Speech in this turn before it.
+        answers: What the end-of-turn detector said during this pause: ``(silence_ms when asked, probability)``.
+        earlier_ms: The pauses inside this speaker's turns so far that turned out not to be the end.
+    """
+
+    silence_ms: float
+    speech_ms: float
+    answers: tuple[tuple[float, float], ...] = ()
+    earlier_ms: tuple[float, ...] = ()
+
+    @property
+    def probability(self) -> float | None:
+        """The newest answer of the detector."""
+        return self.answers[-1][1] if self.answers else None
+
+
+class EndpointPolicy(Protocol):
+    """Decides how much silence ends the turn.
+
+    Attributes:
+        ask_ms: Silence at which a detector is first asked, and the step of asking again; None asks none.
+    """
+
+    ask_ms: tuple[float, float] | None
+
+    def required_silence_ms(self, pause: Pause) -> float:
+        """The silence after which the turn is over, given what is known now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPatience:
+    """A turn is over after the same silence every time."""
+
+    silence_ms: float
+    ask_ms: tuple[float, float] | None = None
+
+    def required_silence_ms(self, pause: Pause) -> float:
+        return self.silence_ms

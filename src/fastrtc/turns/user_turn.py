@@ -1,0 +1,198 @@
+"""One speaker's turn: when it starts, where it pauses, when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from fastrtc.turns.gate import SpeechGate, SpeechWindow
+from fastrtc.turns.options import TurnSettings
+from fastrtc.turns.patience import EndpointPolicy, Pause
+
+REMEMBERED_PAUSES = 16
+
+
+class UserState(Enum):
+    """See the table of :class:`UserTurn`."""
+
+    SILENT = "silent"
+    SPEAKING = "speaking"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The user has begun to speak, at ``onset``."""
+
+    onset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The user fell silent at ``end``; the turn may go on."""
+
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskDetector:
+    """Ask the end-of-turn detector about the audio from ``start`` to ``end``; answer with ``answered``."""
+
+    start: int
+    end: int
+    silence_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The turn is over.
+
+    Attributes:
+        start: Where its speech began.
+        speech_end: Where its speech ended.
+        at: Where it was decided.
+        reason: ``silence``, ``complete`` or ``max_speech``.
+        probability: Last answer of the detector.
+    """
+
+    start: int
+    speech_end: int
+    at: int
+    reason: str
+    probability: float | None
+
+
+UserOutput: TypeAlias = Started | Paused | AskDetector | Ended
+
+
+class UserTurn:
+    """Follows the speech of one user.
+
+    ==========  ==================================  ==========  ===========================
+    state       input                               next        output
+    ==========  ==================================  ==========  ===========================
+    SILENT      enough speech in the window         SPEAKING    Started
+    SPEAKING    window without speech               PAUSED      Paused
+    SPEAKING    turn longer than the maximum        SILENT      Ended(max_speech)
+    PAUSED      window with speech                  SPEAKING
+    PAUSED      silence at an asking point          PAUSED      AskDetector
+    PAUSED      silence >= what the policy asks     SILENT      Ended(silence or complete)
+    any         ``discard()``                       SILENT
+    ==========  ==================================  ==========  ===========================
+    """
+
+    def __init__(self, settings: TurnSettings, policy: EndpointPolicy) -> None:
+        self._settings = settings
+        self._policy = policy
+        self.gate = SpeechGate(settings.gate)
+        self.state = UserState.SILENT
+        self._start = 0
+        self._speech_samples = 0
+        self._paused_at = 0
+        self._answers: list[tuple[float, float]] = []
+        self._next_ask_ms: float | None = None
+        self._earlier_ms: tuple[float, ...] = ()
+
+    def step(self, window: SpeechWindow, at: int, *, may_end: bool = True) -> list[UserOutput]:
+        """Take the next judged window.
+
+        Args:
+            window: The window.
+            at: Samples received so far.
+            may_end: False while somebody else decides what becomes of this speech (a held reply).
+        """
+        self.gate.step(window)
+        if self.gate.speech:
+            self._speech_samples += window.end - window.start
+        if self.state is UserState.SILENT:
+            return self._while_silent()
+        if self.gate.speech:
+            return self._while_speaking(at, may_end)
+        return self._while_paused(at, may_end)
+
+    def answered(self, silence_ms: float, probability: float) -> None:
+        """The detector's answer to an ``AskDetector`` of the pause that is going on (ignored if it is over)."""
+        if self.state is UserState.PAUSED:
+            self._answers.append((silence_ms, probability))
+
+    def discard(self) -> None:
+        """Forget the speech so far: it was no turn."""
+        self.state = UserState.SILENT
+        self._speech_samples = 0
+        self.gate.forget()
+
+    @property
+    def start(self) -> int | None:
+        """Where the turn's speech began, None while silent."""
+        return None if self.state is UserState.SILENT else self._start
+
+    def _while_silent(self) -> list[UserOutput]:
+        if not self.gate.started:
+            if not self.gate.recent_speech_samples:
+                self._speech_samples = 0
+            return []
+        self.state = UserState.SPEAKING
+        onset = self.gate.recent_onset
+        self._start = 0 if onset is None else onset
+        return [Started(self._start)]
+
+    def _while_speaking(self, at: int, may_end: bool) -> list[UserOutput]:
+        if self.state is UserState.PAUSED:
+            self._resume(at)
+        if may_end and at - self._start >= self._settings.max_speech_samples:
+            return [self._end(at, "max_speech")]
+        return []
+
+    def _resume(self, at: int) -> None:
+        silence_ms = self._settings.ms(at - self._paused_at)
+        self._earlier_ms = (*self._earlier_ms, silence_ms)[-REMEMBERED_PAUSES:]
+        self.state = UserState.SPEAKING
+
+    def _while_paused(self, at: int, may_end: bool) -> list[UserOutput]:
+        outputs: list[UserOutput] = []
+        if self.state is UserState.SPEAKING:
+            self.state = UserState.PAUSED
+            self._paused_at = self.gate.last_speech_end
+            self._answers = []
+            self._next_ask_ms = self._policy.ask_ms[0] if self._policy.ask_ms else None
+            outputs.append(Paused(self._paused_at))
+        silence_ms = self._settings.ms(at - self._paused_at)
+        if self._next_ask_ms is not None and silence_ms >= self._next_ask_ms and self._policy.ask_ms:
+            self._next_ask_ms = silence_ms + self._policy.ask_ms[1]
+            outputs.append(AskDetector(self._start, at, silence_ms))
+        elif may_end and silence_ms >= self._policy.required_silence_ms(self.pause(at)):
+            outputs.append(self._end(at, "complete" if self._answers else "silence"))
+        return outputs
+
+    def decide(self, at: int) -> Ended | None:
+        """Look again after an answer of the detector: the turn's end, if the pause is long enough now."""
+        if self.state is not UserState.PAUSED:
+            return None
+        pause = self.pause(at)
+        if pause.silence_ms < self._policy.required_silence_ms(pause):
+            return None
+        return self._end(at, "complete" if self._answers else "silence")
+
+    def pause(self, at: int) -> Pause:
+        """What is known about the pause that is going on."""
+        return Pause(
+            silence_ms=self._settings.ms(at - self._paused_at),
+            speech_ms=self._settings.ms(self._speech_samples),
+            answers=tuple(self._answers),
+            earlier_ms=self._earlier_ms,
+        )
+
+    def end_now(self, at: int, reason: str) -> Ended:
+        """End the turn on request, wherever it stands; without speech so far it spans nothing."""
+        if self.state is UserState.SILENT:
+            self._start = at
+            self._paused_at = at
+        return self._end(at, reason)
+
+    def _end(self, at: int, reason: str) -> Ended:
+        probability = self._answers[-1][1] if self._answers else None
+        ended = Ended(self._start, min(self.gate.last_speech_end, at), at, reason, probability)
+        self.discard()
+        self._answers = []
+        return ended
