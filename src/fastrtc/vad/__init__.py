@@ -1,1 +1,1 @@
-"""vad"""
+"""Voice activity detection: the protocol for any model, and Silero."""

@@ -1,0 +1,327 @@
+"""Sample rate conversion, chosen by place.
+
+* :class:`LiveResampler` for what arrives: a linear-phase FIR (2 ms of delay at 48 to 16 kHz) that gives its output
+  frame by frame, as many samples as are due, and does all sessions of a tick at once (:func:`process_many`).
+* :class:`OutputResampler` for replies and :func:`resample_clip` for files: soxr, which costs less and is better, and
+  whose output comes in bursts of up to 36 ms, which a buffer ahead of playout hides and live input would not.
+
+Why a matrix: ``B`` outputs in a row are the same weights times ``B * from / to`` inputs further on, each time. Stacked,
+that is one matrix product, which BLAS does about eight times faster than a dot product an output, although most of a
+column is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, gcd
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrtc.audio import INT16_SCALE, MAX_RATE_HZ, MIN_RATE_HZ, PCM, AnyPCM
+from fastrtc.errors import AudioFormatError
+
+if TYPE_CHECKING:
+    import soxr
+
+Float = NDArray[np.float32]
+
+# Kaiser's formulas (Kaiser 1974; Oppenheim & Schafer, Discrete-Time Signal Processing, 7.5): with 32 zero crossings on
+# each side, 72 dB need a transition band of 0.14 of the lower Nyquist frequency. It ends at that frequency, so nothing
+# folds back.
+_ZERO_CROSSINGS = 32
+_KAISER_BETA = 0.1102 * (72.0 - 8.7)
+_PASS_EDGE = 0.86
+_CUTOFF = (1.0 + _PASS_EDGE) / 2.0
+
+_MIN_BLOCK_OUTPUTS = 32
+_MAX_MATRIX_ELEMENTS = 1 << 20
+_TABLE_PHASES = 1024
+_LARGEST = np.float32(32767 / INT16_SCALE)
+
+
+class LiveResampler:
+    """Resamples one stream as it arrives, its state kept from frame to frame.
+
+    After ``n`` input samples in all, exactly ``ceil(n * to_hz / from_hz)`` output samples have been given, whatever the
+    sizes of the frames. They are late by :attr:`delay_samples`; the first ones hold the filter's run-in. Frequencies up
+    to 0.86 of the lower Nyquist frequency pass unchanged, those above it are at least 70 dB down.
+
+    Args:
+        from_hz: Rate of the input, 4000 to 384000.
+        to_hz: Rate of the output, 4000 to 384000.
+
+    Raises:
+        AudioFormatError: A rate outside that range.
+    """
+
+    __slots__ = ("_history", "_kernel", "_skip", "from_hz", "to_hz")
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        _check_rates(from_hz, to_hz)
+        self.from_hz = from_hz
+        self.to_hz = to_hz
+        self._kernel: _Matrix | _Table | None = None if from_hz == to_hz else _kernel(from_hz, to_hz)
+        self._history = np.zeros(self._kernel.reach if self._kernel else 0, np.float32)
+        self._skip = 0
+
+    @property
+    def delay_samples(self) -> int:
+        """How late the output is, in input samples."""
+        return self._kernel.reach // 2 if self._kernel else 0
+
+    def process(self, pcm: AnyPCM) -> Float:
+        """Resample the next frame.
+
+        Args:
+            pcm: ``int16``, or ``float32`` in [-1, 1); shape ``(n,)``, any ``n``.
+
+        Returns:
+            ``float32`` in [-1, 1), 1-D: all outputs that are due.
+
+        Raises:
+            AudioFormatError: Another dtype or shape.
+        """
+        return process_many([self], [pcm])[0]
+
+
+def process_many(resamplers: Sequence[LiveResampler], frames: Sequence[AnyPCM]) -> list[Float]:
+    """Resample one frame of each stream; streams of the same rates, frame size and phase share one numpy operation.
+
+    Args:
+        resamplers: Distinct streams, of any rates.
+        frames: One frame for each, see :meth:`LiveResampler.process`.
+
+    Returns:
+        The outputs, in the order of ``resamplers``. They may be views of one array; it is not written again.
+
+    Raises:
+        AudioFormatError: A frame of another dtype or shape; no stream has moved then.
+        ValueError: The two sequences differ in length.
+    """
+    groups: dict[tuple[object, int, int], list[int]] = {}
+    for i, (resampler, frame) in enumerate(zip(resamplers, frames, strict=True)):
+        _check_frame(frame)
+        key = (resampler._kernel, resampler._skip, resampler._history.size + frame.size)
+        groups.setdefault(key, []).append(i)
+    outputs: list[Float] = [_EMPTY] * len(frames)
+    for members in groups.values():
+        _process_group(resamplers, frames, members, outputs)
+    return outputs
+
+
+_EMPTY = np.zeros(0, np.float32)
+
+
+def _process_group(
+    resamplers: Sequence[LiveResampler], frames: Sequence[AnyPCM], members: list[int], outputs: list[Float]
+) -> None:
+    first = resamplers[members[0]]
+    kernel, held = first._kernel, first._history.size
+    joined = np.empty((len(members), held + frames[members[0]].size), np.float32)
+    for row, i in zip(joined, members, strict=True):
+        row[:held] = resamplers[i]._history
+        _copy_as_float(frames[i], row[held:])
+    if kernel is None:
+        resampled, rest, skip = joined, joined[:, :0], 0
+    else:
+        resampled, used, skip = kernel.apply(joined, first._skip)
+        rest = joined[:, used:]
+    np.clip(resampled, -1.0, _LARGEST, out=resampled)
+    for row, tail, i in zip(resampled, rest, members, strict=True):
+        outputs[i] = row
+        # A view would keep the whole batch alive.
+        resamplers[i]._history = tail.copy()
+        resamplers[i]._skip = skip
+
+
+def _copy_as_float(frame: AnyPCM, target: Float) -> None:
+    target[:] = frame
+    if frame.dtype == np.int16:
+        target *= np.float32(1.0 / INT16_SCALE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Matrix:
+    """For ratios of small numbers: ``block_in`` inputs become ``block_out`` outputs by one matrix product.
+
+    Attributes:
+        reach: Inputs before a block that it needs, twice the delay.
+        weights: Shape ``(reach + block_in, block_out)``.
+    """
+
+    reach: int
+    block_in: int
+    block_out: int
+    weights: Float
+
+    def apply(self, joined: Float, skip: int) -> tuple[Float, int, int]:
+        """Compute what is due.
+
+        Args:
+            joined: Shape ``(streams, reach + inputs of the blocks not finished)``.
+            skip: Outputs of the first block that were given before.
+
+        Returns:
+            The outputs; the inputs no longer needed; the next call's ``skip``.
+        """
+        streams, size = joined.shape
+        inputs = size - self.reach
+        blocks, whole = -(-inputs // self.block_in), inputs // self.block_in
+        due = -(-inputs * self.block_out // self.block_in)
+        if due == skip:
+            return np.zeros((streams, 0), np.float32), 0, skip
+        if blocks > whole:
+            joined = np.concatenate([joined, np.zeros((streams, blocks * self.block_in - inputs), np.float32)], axis=1)
+        windows = np.lib.stride_tricks.sliding_window_view(joined, self.reach + self.block_in, axis=1)
+        rows = windows[:, :: self.block_in].reshape(streams * blocks, -1)
+        out = (rows @ self.weights).reshape(streams, blocks * self.block_out)
+        return out[:, skip:due], whole * self.block_in, due - whole * self.block_out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Table:
+    """For any other ratio: filters at 1024 phases, and between them by a straight line (error below -110 dB).
+
+    Attributes:
+        reach: Inputs before the current one that an output needs, twice the delay.
+        step_in: Inputs per ``step_out`` outputs, without a common factor.
+        phases: Shape ``(phases + 1, reach + 1)``.
+    """
+
+    reach: int
+    step_in: int
+    step_out: int
+    phases: Float
+
+    def apply(self, joined: Float, skip: int) -> tuple[Float, int, int]:
+        """As :meth:`_Matrix.apply`; ``skip`` is the next output's place after the first input, in 1 / ``step_out``."""
+        inputs = joined.shape[1] - self.reach
+        count = max(0, -(-(inputs * self.step_out - skip) // self.step_in))
+        place = skip + self.step_in * np.arange(count + 1, dtype=np.int64)
+        index, fraction = place[:-1] // self.step_out, (place[:-1] % self.step_out) / self.step_out
+        used = min(inputs, int(place[-1]) // self.step_out)
+        windows = np.lib.stride_tricks.sliding_window_view(joined, self.reach + 1, axis=1)
+        nearest = fraction * _TABLE_PHASES
+        lower = nearest.astype(np.intp)
+        share = (nearest - lower).astype(np.float32)[:, None]
+        filters = self.phases[lower] * (1 - share) + self.phases[lower + 1] * share
+        out = np.einsum("sot,ot->so", windows[:, index], filters)
+        return out, used, int(place[-1]) - used * self.step_out
+
+
+@lru_cache(maxsize=32)
+def _kernel(from_hz: int, to_hz: int) -> _Matrix | _Table:
+    divisor = gcd(from_hz, to_hz)
+    step_in, step_out = from_hz // divisor, to_hz // divisor
+    half = ceil(_ZERO_CROSSINGS * max(1.0, from_hz / to_hz))
+    repeats = ceil(_MIN_BLOCK_OUTPUTS / step_out)
+    block_in, block_out = step_in * repeats, step_out * repeats
+    if (2 * half + block_in) * block_out <= _MAX_MATRIX_ELEMENTS:
+        centre = np.arange(block_out) * step_in / step_out + half
+        weights = _impulse(np.arange(2 * half + block_in)[:, None] - centre, from_hz, to_hz, half)
+        return _Matrix(2 * half, block_in, block_out, weights)
+    phase = np.arange(_TABLE_PHASES + 1)[:, None] / _TABLE_PHASES
+    phases = _impulse(np.arange(2 * half + 1) - half - phase, from_hz, to_hz, half)
+    return _Table(2 * half, step_in, step_out, phases)
+
+
+def _impulse(offset: NDArray[Any], from_hz: int, to_hz: int, half: int) -> Float:
+    """The filter's response ``offset`` input samples from its centre: a sinc under a Kaiser window."""
+    cutoff = _CUTOFF * min(1.0, to_hz / from_hz)
+    inside = np.clip(1.0 - (offset / half) ** 2, 0.0, None)
+    window = np.i0(_KAISER_BETA * np.sqrt(inside)) / np.i0(_KAISER_BETA)
+    response = cutoff * np.sinc(cutoff * offset) * window
+    return np.where(np.abs(offset) <= half, response, 0.0).astype(np.float32)
+
+
+class OutputResampler:
+    """Resamples replies with soxr ("HQ"). A clip given in chunks comes out as the clip given at once would.
+
+    Args:
+        from_hz: Rate of the input, 4000 to 384000.
+        to_hz: Rate of the output, 4000 to 384000.
+
+    Raises:
+        AudioFormatError: A rate outside that range.
+    """
+
+    __slots__ = ("_stream", "from_hz", "to_hz")
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        _check_rates(from_hz, to_hz)
+        self.from_hz = from_hz
+        self.to_hz = to_hz
+        self._stream: soxr.ResampleStream | None = None
+
+    def process(self, pcm: PCM, last: bool = False) -> PCM:
+        """Resample the next chunk.
+
+        Args:
+            pcm: ``int16``, shape ``(n,)``, any ``n``.
+            last: The clip ends here: give what is still inside. The next call starts a new clip.
+
+        Returns:
+            ``int16``, 1-D; may be empty while soxr collects.
+
+        Raises:
+            AudioFormatError: Another dtype or shape.
+        """
+        if pcm.dtype != np.int16 or pcm.ndim != 1:
+            raise AudioFormatError(f"expected int16 samples of shape (n,), got {pcm.dtype} of shape {pcm.shape}")
+        if self.from_hz == self.to_hz:
+            return pcm
+        if self._stream is None:
+            import soxr
+
+            self._stream = soxr.ResampleStream(self.from_hz, self.to_hz, 1, dtype="int16")
+        resampled: PCM = self._stream.resample_chunk(pcm, last=last)
+        if last:
+            self.reset()
+        return resampled
+
+    def reset(self) -> None:
+        """Forget the clip so far, as after an interruption."""
+        self._stream = None
+
+
+def resample_clip(pcm: AnyPCM, from_hz: int, to_hz: int) -> Float:
+    """Resample a whole clip with soxr.
+
+    Args:
+        pcm: ``int16``, or ``float32`` in [-1, 1); shape ``(n,)``.
+        from_hz: Rate of the input, 4000 to 384000.
+        to_hz: Rate of the output, 4000 to 384000.
+
+    Returns:
+        ``float32``, 1-D, without delay.
+
+    Raises:
+        AudioFormatError: A rate outside that range, another dtype or shape.
+    """
+    _check_rates(from_hz, to_hz)
+    _check_frame(pcm)
+    samples = np.empty(pcm.size, np.float32)
+    _copy_as_float(pcm, samples)
+    if from_hz == to_hz:
+        return samples
+    import soxr
+
+    resampled: Float = soxr.resample(samples, from_hz, to_hz)
+    return resampled
+
+
+def _check_rates(*rates_hz: int) -> None:
+    for rate_hz in rates_hz:
+        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+            raise AudioFormatError(f"sample rates must be from 4000 to 384000 Hz, got {rate_hz!r}")
+
+
+def _check_frame(frame: AnyPCM) -> None:
+    if frame.ndim != 1 or frame.dtype not in (np.int16, np.float32):
+        raise AudioFormatError(
+            f"expected int16 or float32 samples of shape (n,), got {frame.dtype} of shape {frame.shape}"
+        )
