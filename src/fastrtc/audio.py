@@ -61,7 +61,8 @@ def audio_to_int16(audio: AnyPCM | Audio) -> PCM:
 def float_to_int16(samples: NDArray[Any]) -> PCM:
     """Scale [-1, 1] to ``int16`` by 32767 (FastRTC's factor), clipping what is beyond and silencing NaN."""
     clipped = np.clip(np.nan_to_num(samples, nan=0.0), -1.0, 1.0)
-    return (clipped * 32767.0).astype(np.int16)
+    pcm: PCM = (clipped * 32767.0).astype(np.int16)
+    return pcm
 
 
 def _without_rate(audio: AnyPCM | Audio, name: str) -> AnyPCM:
@@ -125,7 +126,8 @@ def _to_mono(samples: PCM, layout: object) -> PCM:
         flat = samples[0]
         samples = flat[: flat.size // 2 * 2].reshape(-1, 2).T
     if samples.shape[0] == 2:
-        return samples.astype(np.int32).sum(axis=0).__floordiv__(2).astype(np.int16)
+        mixed: PCM = (samples.sum(axis=0, dtype=np.int32) // 2).astype(np.int16)
+        return mixed
     return np.ascontiguousarray(samples[0])
 
 

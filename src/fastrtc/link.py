@@ -29,7 +29,7 @@ class MediaLink(Protocol):
         ...
 
     def flush(self) -> None:
-        """Drop what was written and can still be taken back (a client's buffer, where the protocol has a message for it)."""
+        """Drop what was written and can still be taken back: a client's buffer, where the protocol can empty it."""
         ...
 
     def send(self, message: str) -> None:

@@ -1,0 +1,67 @@
+"""Fixtures that more than one test file uses, and the rule that a run without a test is a failure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SPEECH = ROOT.parent / "shared" / "speech"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-tests", action="store_true", help="fail a run in which no test was executed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not session.config.getoption("--require-tests") or exitstatus != pytest.ExitCode.OK:
+        return
+    if not any(reporter.stats.get(outcome) for outcome in ("passed", "failed", "xfailed", "xpassed")):
+        reporter.write_line("no test was executed: every one was skipped or deselected", red=True)
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def speech() -> Path:
+    """The folder of recorded speech; the test is skipped where it is absent."""
+    if not SPEECH.is_dir():
+        pytest.skip("there is no recorded speech beside the checkout (../shared/speech)")
+    return SPEECH
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium for Playwright's ``executable_path``; the test is skipped where there is none."""
+    for name in (os.environ.get("CHROMIUM"), *BROWSERS, MAC_BROWSER):
+        path = shutil.which(name) if name else None
+        if path is not None:
+            return path
+    pytest.skip("there is no Chromium (set CHROMIUM to its path, or install Debian's package chromium)")
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Tests marked ``anyio`` run on asyncio, the only loop that the package supports."""
+    return "asyncio"
