@@ -63,6 +63,7 @@ def measure(requirement: str) -> dict[str, object]:
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}",
         "installed_mb": round(total_mb, 1),
+        "installed_mib": round(total_mb * 1e6 / 2**20, 1),
         "package_count": len(added),
         "largest_mb": {name: round(size, 1) for name, size in largest},
         "packages": added,

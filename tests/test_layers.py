@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"turns", "media", "wire"}),
     frozenset({"vad", "speech"}),
     frozenset({"handlers"}),
-    frozenset({"clock", "session"}),
+    frozenset({"playout", "clock", "session"}),
     frozenset({"transports"}),
     frozenset({"server", "ui"}),
     frozenset({"stream"}),
@@ -33,9 +33,8 @@ LAYERS: tuple[frozenset[str], ...] = (
 LAYER_OF = {unit: number for number, layer in enumerate(LAYERS) for unit in layer}
 TOP = len(LAYERS) - 1
 
-# Runtime imports that may point sideways: layer 0 is one vocabulary, the top layer may import everything, and a
-# session joins the media clock.
-SIDEWAYS = frozenset({("session", "clock")})
+# Runtime imports that may point sideways, besides those of layer 0, which is one vocabulary, and of the top layer.
+SIDEWAYS = frozenset({("session", "clock"), ("session", "playout")})
 NEVER_EACH_OTHER = frozenset({"turns", "media", "wire"})
 
 # Re-exports for applications written against FastRTC: no layer may import them.
@@ -60,7 +59,7 @@ IMPURE = frozenset(
 THIRD_PARTY_AT_THE_BOTTOM = frozenset({"numpy", "soundfile"})
 
 # Where a broad `except` is allowed, because user code or a peer must not take other sessions down.
-SUPERVISORS = frozenset({"session"})
+SUPERVISORS = frozenset({"session", "handlers.supervisor"})
 
 MAX_MODULE_LINES, MAX_FUNCTION_LINES = 500, 60
 
@@ -172,6 +171,8 @@ def layer_problem(module: Module, found: Import) -> str | None:
     here, there = module.unit, unit_of(found.target)
     if not own(found.target) or here == "" or here in REEXPORTS or here == there:
         return None
+    if here not in LAYER_OF or (there and there not in LAYER_OF | dict.fromkeys(REEXPORTS)):
+        return f"{here} or {there} has no layer"
     if there == "" and LAYER_OF[here] == TOP:
         return None
     if there == "":

@@ -1,1 +1,91 @@
-"""Real-time voice services from Python functions."""
+"""Real-time voice services from Python functions.
+
+Every public name is loaded when it is first used (PEP 562), so that ``import fastrtc`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastrtc.audio import (
+        aggregate_bytes_to_16bit,
+        async_aggregate_bytes_to_16bit,
+        audio_to_bytes,
+        audio_to_file,
+        audio_to_float32,
+        audio_to_int16,
+    )
+    from fastrtc.context import Warning, WebRTCError, get_current_context
+    from fastrtc.handlers.base import AsyncStreamHandler, AudioEmitType, StreamHandler
+    from fastrtc.handlers.wait import wait_for_item
+    from fastrtc.outputs import AdditionalOutputs, CloseStream, WebRTCData
+    from fastrtc.turns.options import AlgoOptions
+    from fastrtc.vad.options import SileroVadOptions
+    from fastrtc.vad.protocol import ModelOptions, PauseDetectionModel
+    from fastrtc.vad.silero import get_silero_model
+    from fastrtc.webrtc import WebRTC
+
+__all__ = [
+    "AdditionalOutputs",
+    "AlgoOptions",
+    "AsyncStreamHandler",
+    "AudioEmitType",
+    "CloseStream",
+    "ModelOptions",
+    "PauseDetectionModel",
+    "SileroVadOptions",
+    "StreamHandler",
+    "Warning",
+    "WebRTC",
+    "WebRTCData",
+    "WebRTCError",
+    "aggregate_bytes_to_16bit",
+    "async_aggregate_bytes_to_16bit",
+    "audio_to_bytes",
+    "audio_to_file",
+    "audio_to_float32",
+    "audio_to_int16",
+    "get_current_context",
+    "get_silero_model",
+    "wait_for_item",
+]
+
+_HOMES = {
+    "AdditionalOutputs": "outputs",
+    "AlgoOptions": "turns.options",
+    "AsyncStreamHandler": "handlers.base",
+    "AudioEmitType": "handlers.base",
+    "CloseStream": "outputs",
+    "ModelOptions": "vad.protocol",
+    "PauseDetectionModel": "vad.protocol",
+    "SileroVadOptions": "vad.options",
+    "StreamHandler": "handlers.base",
+    "Warning": "context",
+    "WebRTC": "webrtc",
+    "WebRTCData": "outputs",
+    "WebRTCError": "context",
+    "aggregate_bytes_to_16bit": "audio",
+    "async_aggregate_bytes_to_16bit": "audio",
+    "audio_to_bytes": "audio",
+    "audio_to_file": "audio",
+    "audio_to_float32": "audio",
+    "audio_to_int16": "audio",
+    "get_current_context": "context",
+    "get_silero_model": "vad.silero",
+    "wait_for_item": "handlers.wait",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
