@@ -1,0 +1,19 @@
+/**
+ * Speak to a Python function from a browser: the client of fastrtc.
+ *
+ *     import { connect } from "@fastrtc/client";
+ *     button.onclick = async () => {
+ *       const session = await connect({ base: "https://example.org/voice/" });
+ *       session.on("activity", ({ activity }) => console.log(activity));
+ *     };
+ *
+ * @module
+ */
+
+export { Session, connect } from "./session.js";
+export { ClientError, MicrophoneError, SignalingError, TransportError } from "./errors.js";
+export { listMicrophones, openMicrophone } from "./devices.js";
+export { LevelMeter, meterLevel } from "./audio-level.js";
+export { afterEvent, afterLog } from "./activity.js";
+export { EMPTY_LOG, withEvent, withOutput, withTyped } from "./turn-log.js";
+export { build, parseMessage, parseSocketMessage } from "./messages.js";

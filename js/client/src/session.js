@@ -1,0 +1,484 @@
+/**
+ * The public face of this client: one conversation with a Python function.
+ *
+ * @module
+ */
+
+import { afterEvent, afterLog } from "./activity.js";
+import { LevelMeter } from "./audio-level.js";
+import { openMicrophone } from "./devices.js";
+import { ClientError, TransportError, worthAnotherTransport } from "./errors.js";
+import { build } from "./messages.js";
+import { EMPTY_LOG, withEvent, withOutput, withTyped } from "./turn-log.js";
+import { WebRTCTransport } from "./webrtc.js";
+import { WebSocketTransport } from "./websocket.js";
+
+const RECONNECT_MS = [500, 1000, 2000, 4000, 8000];
+/** After this long without a decision the user's sound is taken to have been no turn. */
+const PAUSE_MS = 1500;
+
+/**
+ * @typedef {import("./activity.js").Activity} Activity
+ * @typedef {import("./messages.js").ServerMessage} ServerMessage
+ * @typedef {import("./messages.js").SessionEvent} SessionEvent
+ * @typedef {import("./transport.js").Transport} Transport
+ *
+ * @typedef {object} SessionOptions
+ * @property {string | URL} [base] where the stream is mounted; default: the page's own address
+ * @property {"auto" | "webrtc" | "websocket"} [transport] `auto`: WebRTC, and WebSocket where that does not connect
+ * @property {string} [id] of the session; default: random. A reconnection or fallback gets another
+ * @property {boolean | MediaTrackConstraints | MediaStream} [audio] microphone (default), how to open it, a stream to
+ *   send instead, or false: send silence and type
+ * @property {string} [deviceId] of one microphone in particular
+ * @property {"send-receive" | "send" | "receive"} [mode] which way audio goes
+ * @property {boolean} [play] whether the reply is played; default true
+ * @property {RTCConfiguration} [rtcConfiguration]
+ * @property {number} [connectTimeoutMs] until another transport is tried; default 5000
+ * @property {boolean} [reconnect] whether a broken connection is made anew; default true
+ * @property {unknown[] | (() => unknown[])} [inputs] answer to the server's `send_input`
+ * @property {Record<string, string>} [headers] of the HTTP requests, for example `Authorization`
+ * @property {number} [inputRateHz] for WebSocket servers that do not tell their rate
+ * @property {number} [outputRateHz] for WebSocket servers that do not tell their rate
+ *
+ * @typedef {object} SessionEvents what a Session dispatches, as `CustomEvent` with this `detail`
+ * @property {{activity: Activity, previous: Activity}} activity
+ * @property {{transport: "webrtc" | "websocket", fallback: ClientError | null}} connected
+ * @property {{attempt: number, reason: string}} reconnecting
+ * @property {SessionEvent} event
+ * @property {import("./turn-log.js").TurnLog} turns
+ * @property {unknown[]} output additional outputs of the handler
+ * @property {null} fetchoutput outputs wait on the app's own endpoint (servers of the original FastRTC)
+ * @property {null} sendinput the handler waits for its inputs; without `inputs` call `sendInput`
+ * @property {unknown} stopword
+ * @property {unknown} log
+ * @property {string} notice a warning of the handler
+ * @property {string} problem an error of the handler; the session goes on
+ * @property {ServerMessage} message every message, as it came
+ * @property {{reason: "closed" | "server" | "lost" | "failed", message: string, error: ClientError | null}} ended
+ */
+
+/** Pages that are not on https have no `randomUUID`. */
+const newId = () => crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("-");
+
+export class Session extends EventTarget {
+  /** @type {SessionOptions} */ #options;
+  #base;
+  #id;
+  /** @type {Activity} */ #activity = "idle";
+  #turns = EMPTY_LOG;
+  #muted = false;
+  #ended = false;
+  #connecting = false;
+  /** @type {import("./messages.js").ServerHello | null} */ #hello = null;
+  /** @type {Transport | null} */ #transport = null;
+  /** @type {AudioContext | null} */ #context = null;
+  /** @type {MediaStream | null} */ #input = null;
+  #ownsInput = true;
+  /** @type {LevelMeter | null} */ #inputMeter = null;
+  /** @type {LevelMeter | null} */ #outputMeter = null;
+  /** @type {ClientError | null} why WebRTC is not tried again */ #fallback = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #pause;
+
+  /** @param {SessionOptions} [options] */
+  constructor(options = {}) {
+    super();
+    this.#options = options;
+    this.#id = options.id ?? newId();
+    const base = new URL(options.base ?? ".", document.baseURI);
+    if (!base.pathname.endsWith("/")) base.pathname += "/";
+    this.#base = base;
+  }
+
+  /** The id that the server knows this session by. */
+  get id() {
+    return this.#id;
+  }
+
+  get activity() {
+    return this.#activity;
+  }
+
+  get turns() {
+    return this.#turns.turns;
+  }
+
+  get muted() {
+    return this.#muted;
+  }
+
+  /** `null` before the session is connected. */
+  get transport() {
+    return this.#transport?.kind ?? null;
+  }
+
+  /** What the server said about itself; `null` before that, and for the original FastRTC. */
+  get server() {
+    return this.#hello;
+  }
+
+  /** What is sent, and what the server says. A fallback or reconnection brings another `outputStream`. */
+  get inputStream() {
+    return this.#input;
+  }
+
+  get outputStream() {
+    return this.#transport?.outputStream ?? null;
+  }
+
+  /** How loud both sides are right now, 0 to 1, for meters. */
+  get levels() {
+    return {
+      input: this.#muted ? 0 : (this.#inputMeter?.read() ?? 0),
+      output: this.#outputMeter?.read() ?? 0,
+    };
+  }
+
+  /** @returns {Promise<number | null>} */
+  async roundTripMs() {
+    return (await this.#transport?.roundTripMs()) ?? null;
+  }
+
+  /**
+   * Like `addEventListener`, with typed details.
+   *
+   * @template {keyof SessionEvents} K
+   * @param {K} name
+   * @param {(detail: SessionEvents[K]) => void} listener
+   * @returns {() => void} removes the listener
+   */
+  on(name, listener) {
+    /** @param {Event} event */
+    const wrapped = (event) => listener(/** @type {CustomEvent} */ (event).detail);
+    this.addEventListener(name, wrapped);
+    return () => this.removeEventListener(name, wrapped);
+  }
+
+  /**
+   * Open the microphone and connect. Call it from a click: browsers let a page play sound only then.
+   *
+   * @throws {ClientError} it failed; the session is over
+   */
+  async open() {
+    if (this.#activity !== "idle") throw new ClientError("unsupported", "A session is opened once; make another.");
+    this.#become("connecting");
+    try {
+      this.#context = new AudioContext({ latencyHint: "interactive" });
+      this.#context.resume().catch(() => {});
+      await this.#openInput();
+      await this.#connect();
+    } catch (error) {
+      const known =
+        error instanceof ClientError ? error : new TransportError("not_connected", String(error), { cause: "unknown" });
+      this.#end("failed", known.message, known);
+      throw known;
+    }
+  }
+
+  async #openInput() {
+    const { audio = true, deviceId, mode } = this.#options;
+    if (mode === "receive") return;
+    const context = /** @type {AudioContext} */ (this.#context);
+    if (audio instanceof MediaStream) {
+      this.#input = audio;
+      this.#ownsInput = false;
+    } else if (audio === false) {
+      this.#input = context.createMediaStreamDestination().stream;
+    } else {
+      this.#input = await openMicrophone(audio === true ? {} : audio, deviceId);
+    }
+    if (this.#ended) this.#stopInput();
+    else this.#inputMeter = new LevelMeter(context, this.#input);
+  }
+
+  async #connect() {
+    const { transport = "auto" } = this.#options;
+    if (transport !== "websocket" && !(transport === "auto" && this.#fallback)) {
+      try {
+        await this.#use(() => this.#webrtc());
+        return;
+      } catch (error) {
+        if (transport === "webrtc" || this.#ended || !worthAnotherTransport(error)) throw error;
+        this.#fallback = /** @type {ClientError} */ (error);
+        this.#id = newId();
+      }
+    }
+    await this.#use(() => this.#websocket());
+  }
+
+  /** @param {() => Transport} make */
+  async #use(make) {
+    if (this.#ended) throw new TransportError("connection_lost", "Closed while connecting.");
+    this.#hello = null;
+    const transport = make();
+    this.#transport = transport;
+    this.#connecting = true;
+    try {
+      await transport.open();
+    } catch (error) {
+      transport.close();
+      this.#transport = null;
+      throw error;
+    } finally {
+      this.#connecting = false;
+    }
+    this.#outputMeter?.close();
+    this.#outputMeter = null;
+    this.#meterOutput();
+    if (this.#muted) this.#tell(build.mute(true));
+    this.#emit("connected", { transport: transport.kind, fallback: this.#fallback });
+    if (this.#activity === "connecting" || this.#activity === "reconnecting") this.#become("listening");
+  }
+
+  #meterOutput() {
+    const stream = this.outputStream;
+    if (this.#context && stream && stream.getAudioTracks().length > 0) {
+      this.#outputMeter = new LevelMeter(this.#context, stream);
+    }
+  }
+
+  #webrtc() {
+    const { rtcConfiguration, connectTimeoutMs = 5000, headers, mode, play = true } = this.#options;
+    return new WebRTCTransport(
+      {
+        url: new URL("webrtc/offer", this.#base),
+        id: this.#id,
+        track: this.#track,
+        receive: mode !== "send",
+        play,
+        rtcConfiguration,
+        connectTimeoutMs,
+        signaling: { headers },
+      },
+      this.#listener(),
+    );
+  }
+
+  #websocket() {
+    const { connectTimeoutMs = 5000, inputRateHz, outputRateHz, mode, play = true } = this.#options;
+    return new WebSocketTransport(
+      {
+        url: new URL("websocket/offer", this.#base),
+        id: this.#id,
+        context: /** @type {AudioContext} */ (this.#context),
+        track: this.#track,
+        play: play && mode !== "send",
+        connectTimeoutMs,
+        inputRateHz,
+        outputRateHz,
+      },
+      this.#listener(),
+    );
+  }
+
+  get #track() {
+    return this.#input?.getAudioTracks()[0] ?? null;
+  }
+
+  /** @returns {import("./transport.js").TransportEvents} */
+  #listener() {
+    return {
+      onMessage: (message) => this.#onMessage(message),
+      onLost: (reason) => void this.#onLost(reason),
+    };
+  }
+
+  /** @param {ServerMessage} message */
+  #onMessage(message) {
+    if (this.#ended) return;
+    this.#emit("message", message);
+    switch (message.type) {
+      case "hello":
+        this.#hello = message.data;
+        break;
+      case "event":
+        this.#onEvent(message.data);
+        break;
+      case "output":
+        this.#setTurns(withOutput(this.#turns, message.data));
+        this.#emit("output", message.data);
+        break;
+      case "send_input":
+        this.#onSendInput();
+        break;
+      case "fetch_output":
+        this.#emit("fetchoutput", null);
+        break;
+      case "log":
+        if (!this.#hello) this.#become(afterLog(this.#activity, message.data));
+        this.#emit("log", message.data);
+        break;
+      case "stopword":
+        this.#emit("stopword", message.data);
+        break;
+      case "error":
+        this.#emit("problem", message.message);
+        break;
+      case "warning":
+        this.#emit("notice", message.message);
+        break;
+      case "update_connection":
+        if (message.data === "closed") this.#end("server", "", null);
+        break;
+      case "end_stream":
+        this.#end("server", typeof message.data === "string" ? message.data : "", null);
+    }
+  }
+
+  /** @param {SessionEvent} event */
+  #onEvent(event) {
+    if (event.name === "reply_started") this.#transport?.startTurn(event.turn);
+    this.#setTurns(withEvent(this.#turns, event));
+    this.#emit("event", event);
+    this.#become(afterEvent(this.#activity, event));
+    if (event.name === "session_closed") this.#end("server", event.reason, null);
+  }
+
+  #onSendInput() {
+    const { inputs } = this.#options;
+    if (inputs) this.sendInput(...(typeof inputs === "function" ? inputs() : inputs));
+    this.#emit("sendinput", null);
+  }
+
+  /** @param {string} reason */
+  async #onLost(reason) {
+    if (this.#ended || this.#connecting) return;
+    const { reconnect = true } = this.#options;
+    this.#become("reconnecting");
+    for (let attempt = 1; reconnect && attempt <= RECONNECT_MS.length; attempt++) {
+      this.#emit("reconnecting", { attempt, reason });
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS[attempt - 1]));
+      if (this.#ended) return;
+      this.#id = newId();
+      try {
+        await this.#connect();
+        return;
+      } catch (error) {
+        if (this.#ended) return;
+        if (error instanceof ClientError && (error.code === "server_full" || error.code === "unauthorized")) {
+          this.#end("failed", error.message, error);
+          return;
+        }
+      }
+    }
+    this.#end("lost", reason, new TransportError("connection_lost", "The connection to the server was lost.", { reason }));
+  }
+
+  /** @param {Activity} activity */
+  #become(activity) {
+    const previous = this.#activity;
+    if (activity === previous) return;
+    this.#activity = activity;
+    clearTimeout(this.#pause);
+    if (activity === "paused") this.#pause = setTimeout(() => this.#become("listening"), PAUSE_MS);
+    this.#emit("activity", { activity, previous });
+  }
+
+  /** @param {import("./turn-log.js").TurnLog} turns */
+  #setTurns(turns) {
+    if (turns === this.#turns) return;
+    this.#turns = turns;
+    this.#emit("turns", turns);
+  }
+
+  /**
+   * @template {keyof SessionEvents} K
+   * @param {K} name
+   * @param {SessionEvents[K]} detail
+   */
+  #emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  /** @param {string} text */
+  #tell(text) {
+    this.#transport?.send(text);
+  }
+
+  /** @param {boolean} muted whether silence is sent instead of the microphone */
+  mute(muted) {
+    this.#muted = muted;
+    for (const track of this.#input?.getAudioTracks() ?? []) track.enabled = !muted;
+    this.#tell(build.mute(muted));
+  }
+
+  /**
+   * Use another microphone from now on.
+   *
+   * @param {string} deviceId
+   * @throws {import("./errors.js").MicrophoneError} the old one stays in use
+   */
+  async useMicrophone(deviceId) {
+    if (!this.#context || this.#ended || !this.#ownsInput) return;
+    const { audio } = this.#options;
+    const constraints = typeof audio === "object" && !(audio instanceof MediaStream) ? audio : {};
+    const stream = await openMicrophone(constraints, deviceId);
+    this.#stopInput();
+    this.#input = stream;
+    this.#inputMeter = new LevelMeter(this.#context, stream);
+    const [track] = stream.getAudioTracks();
+    track.enabled = !this.#muted;
+    await this.#transport?.replaceTrack(track);
+  }
+
+  /** @param {...unknown} data arguments for the handler, as `Stream.set_input` takes them */
+  sendInput(...data) {
+    this.#tell(build.input(data));
+  }
+
+  /** @param {string} text a turn, typed instead of spoken */
+  sendText(text) {
+    this.#setTurns(withTyped(this.#turns, text));
+    this.#tell(build.text(text));
+  }
+
+  /** End the user's turn now, without waiting for a pause. */
+  triggerResponse() {
+    this.#tell(build.triggerResponse());
+  }
+
+  /** Silence the reply that is being given. */
+  stopReply() {
+    this.#tell(build.stopReply());
+  }
+
+  /** End the session; the microphone is released at once. */
+  close() {
+    this.#end("closed", "", null);
+  }
+
+  /**
+   * @param {SessionEvents["ended"]["reason"]} reason
+   * @param {string} message
+   * @param {ClientError | null} error
+   */
+  #end(reason, message, error) {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#transport?.close();
+    this.#stopInput();
+    this.#outputMeter?.close();
+    this.#outputMeter = null;
+    this.#context?.close().catch(() => {});
+    this.#become("ended");
+    this.#emit("ended", { reason, message, error });
+  }
+
+  #stopInput() {
+    this.#inputMeter?.close();
+    this.#inputMeter = null;
+    if (this.#ownsInput) for (const track of this.#input?.getTracks() ?? []) track.stop();
+  }
+}
+
+/**
+ * Open a session in one call. To follow it from the very beginning, make a `Session`, listen, and `open()` it.
+ *
+ * @param {SessionOptions} [options]
+ * @returns {Promise<Session>} once it is connected
+ * @throws {ClientError}
+ */
+export async function connect(options = {}) {
+  const session = new Session(options);
+  await session.open();
+  return session;
+}

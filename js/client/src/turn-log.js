@@ -1,0 +1,115 @@
+/**
+ * Folds the events of a session into a list of turns. Pure.
+ *
+ * @module
+ */
+
+/**
+ * @typedef {import("./messages.js").SessionEvent} SessionEvent
+ * @typedef {import("./messages.js").LatencyParts} LatencyParts
+ *
+ * @typedef {object} Turn
+ * @property {string} key unlike any other turn's, over reconnections too
+ * @property {number} turn the server's number
+ * @property {string} reason why the turn was taken to be over: `silence`, `complete`, `text`, `greeting`, ...
+ * @property {number} spokenS length of what the user said
+ * @property {string | null} text what was typed, for a turn of text
+ * @property {"thinking" | "replying" | "held" | "interrupted" | "done" | "failed"} status
+ * @property {LatencyParts | null} latencyMs
+ * @property {number | null} heardS how much of the reply was heard, once it is over
+ * @property {unknown[][]} outputs additional outputs, in order
+ * @property {string | null} error
+ *
+ * @typedef {object} TurnLog
+ * @property {readonly Turn[]} turns
+ * @property {number} connection counts the server sessions that this log spans
+ * @property {readonly string[]} typed texts that were sent and whose turn has not begun
+ */
+
+/** @type {TurnLog} */
+export const EMPTY_LOG = Object.freeze({ turns: [], connection: 0, typed: [] });
+
+/**
+ * @param {TurnLog} log
+ * @param {SessionEvent} event
+ * @returns {TurnLog}
+ */
+export function withEvent(log, event) {
+  switch (event.name) {
+    case "session_started":
+      return { ...log, connection: log.connection + 1, typed: [] };
+    case "turn_committed":
+      return begin(log, event);
+    case "first_audio":
+      return change(log, event.turn, { status: "replying", latencyMs: event.latency_ms });
+    case "reply_held":
+      return change(log, event.turn, { status: "held" });
+    case "reply_resumed":
+      return change(log, event.turn, { status: "replying" });
+    case "reply_interrupted":
+      return change(log, event.turn, { status: "interrupted", heardS: event.heard_s });
+    case "playback_finished":
+      return change(log, event.turn, { status: "done", heardS: event.heard_s });
+    case "handler_failed":
+      return event.turn === null ? log : change(log, event.turn, { status: "failed", error: event.message });
+  }
+  return log;
+}
+
+/**
+ * @param {TurnLog} log
+ * @param {Extract<SessionEvent, {name: "turn_committed"}>} event
+ * @returns {TurnLog}
+ */
+function begin(log, event) {
+  const isText = event.reason === "text";
+  /** @type {Turn} */
+  const turn = {
+    key: `${log.connection}:${event.turn}`,
+    turn: event.turn,
+    reason: event.reason,
+    spokenS: isText || event.reason === "greeting" ? 0 : Math.max(0, event.end_s - event.start_s),
+    text: isText ? (log.typed[0] ?? "") : null,
+    status: "thinking",
+    latencyMs: null,
+    heardS: null,
+    outputs: [],
+    error: null,
+  };
+  return { ...log, turns: [...log.turns, turn], typed: isText ? log.typed.slice(1) : log.typed };
+}
+
+/**
+ * @param {TurnLog} log
+ * @param {number} number
+ * @param {Partial<Turn>} changes
+ * @returns {TurnLog}
+ */
+function change(log, number, changes) {
+  const key = `${log.connection}:${number}`;
+  return { ...log, turns: log.turns.map((turn) => (turn.key === key ? { ...turn, ...changes } : turn)) };
+}
+
+/**
+ * Additional outputs belong to the turn that is being answered; before the first turn there is none to add them to.
+ *
+ * @param {TurnLog} log
+ * @param {unknown[]} output
+ * @returns {TurnLog}
+ */
+export function withOutput(log, output) {
+  const last = log.turns.at(-1);
+  if (!last) return log;
+  return { ...log, turns: [...log.turns.slice(0, -1), { ...last, outputs: [...last.outputs, output] }] };
+}
+
+/**
+ * A text was sent; the next turn of text is its.
+ *
+ * @param {TurnLog} log
+ * @param {string} text
+ * @returns {TurnLog}
+ */
+export function withTyped(log, text) {
+  return { ...log, typed: [...log.typed, text] };
+}

@@ -1,0 +1,189 @@
+/**
+ * A session over WebRTC: microphone up, reply down, messages on the data channel "text".
+ *
+ * @module
+ */
+
+import { ClientError, TransportError } from "./errors.js";
+import { build, parseMessage } from "./messages.js";
+import { Signaling } from "./signaling.js";
+import { Deferred } from "./transport.js";
+
+/** How long a "disconnected" connection may heal by itself before ICE is restarted. */
+const HEAL_MS = 2000;
+
+/**
+ * @typedef {import("./transport.js").Transport} Transport
+ *
+ * @typedef {object} WebRTCOptions
+ * @property {URL} url of `webrtc/offer`
+ * @property {string} id
+ * @property {MediaStreamTrack | null} track microphone; null to listen only
+ * @property {boolean} receive whether the server sends audio
+ * @property {boolean} play whether it is played
+ * @property {RTCConfiguration} [rtcConfiguration]
+ * @property {number} connectTimeoutMs from the answer until media flows
+ * @property {import("./signaling.js").SignalingOptions} [signaling]
+ */
+
+/** @implements {Transport} */
+export class WebRTCTransport {
+  /** @type {"webrtc"} */ kind = "webrtc";
+  outputStream = new MediaStream();
+  #options;
+  #events;
+  #connection;
+  #channel;
+  #signaling;
+  /** @type {Deferred<void>} */ #opened = new Deferred();
+  #player = new Audio();
+  #closed = false;
+  #restarting = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #healing;
+
+  /**
+   * @param {WebRTCOptions} options
+   * @param {import("./transport.js").TransportEvents} events
+   */
+  constructor(options, events) {
+    if (typeof RTCPeerConnection === "undefined") {
+      throw new TransportError("not_connected", "This browser has no WebRTC.", { cause: "unavailable" });
+    }
+    this.#options = options;
+    this.#events = events;
+    this.#connection = new RTCPeerConnection(options.rtcConfiguration);
+    this.#channel = this.#connection.createDataChannel("text");
+    this.#signaling = new Signaling(options.url, options.id, options.signaling);
+    this.#addMedia();
+    this.#listen();
+  }
+
+  #addMedia() {
+    const { track, receive } = this.#options;
+    const direction = track ? (receive ? "sendrecv" : "sendonly") : "recvonly";
+    this.#connection.addTransceiver(track ?? "audio", { direction, streams: track ? [new MediaStream([track])] : [] });
+  }
+
+  #listen() {
+    const connection = this.#connection;
+    connection.ontrack = ({ track }) => this.outputStream.addTrack(track);
+    connection.onicecandidate = ({ candidate }) => candidate && this.#signaling.candidate(candidate.toJSON());
+    connection.onconnectionstatechange = () => this.#onConnectionState();
+    this.#channel.onopen = () => {
+      this.#channel.send(build.hello());
+      this.#opened.resolve();
+    };
+    this.#channel.onclose = () => this.#lose("the server closed the connection");
+    this.#channel.onmessage = ({ data }) => this.#onText(data);
+  }
+
+  async open() {
+    await this.#negotiate();
+    await this.#opened.within(
+      this.#options.connectTimeoutMs,
+      () =>
+        new TransportError("not_connected", "WebRTC found no way to the server; its UDP packets may be blocked.", {
+          cause: "timeout",
+        }),
+    );
+    if (this.#options.receive) await this.#play();
+  }
+
+  /** @param {RTCOfferOptions} [options] */
+  async #negotiate(options) {
+    const offer = await this.#connection.createOffer(options);
+    await this.#connection.setLocalDescription(offer);
+    const sdp = await this.#signaling.offer(this.#connection.localDescription?.sdp ?? "");
+    if (this.#closed) throw new TransportError("connection_lost", "Closed while connecting.");
+    await this.#connection.setRemoteDescription({ type: "answer", sdp });
+    this.#signaling.flushCandidates();
+  }
+
+  /** Chromium decodes a remote track only while an element plays it, whatever else listens. */
+  async #play() {
+    this.#player.muted = !this.#options.play;
+    this.#player.srcObject = this.outputStream;
+    await this.#player.play().catch(() => {});
+  }
+
+  #onConnectionState() {
+    const state = this.#connection.connectionState;
+    clearTimeout(this.#healing);
+    if (state === "failed") {
+      this.#opened.reject(
+        new TransportError("not_connected", "WebRTC found no way to the server; its UDP packets may be blocked.", {
+          cause: "failed",
+        }),
+      );
+      this.#restart();
+    } else if (state === "disconnected") {
+      this.#healing = setTimeout(() => this.#restart(), HEAL_MS);
+    } else if (state === "closed") {
+      this.#lose("the connection was closed");
+    }
+  }
+
+  /** Look for a new path under the same session; a server that cannot do that refuses, and the session starts anew. */
+  async #restart() {
+    if (this.#closed || this.#restarting || this.#channel.readyState !== "open") return;
+    this.#restarting = true;
+    try {
+      await this.#negotiate({ iceRestart: true });
+      await new Promise((resolve) => setTimeout(resolve, HEAL_MS));
+      if (this.#connection.connectionState !== "connected") this.#lose("the network path was lost");
+    } catch {
+      this.#lose("the network path was lost");
+    }
+    this.#restarting = false;
+  }
+
+  /** @param {unknown} data */
+  #onText(data) {
+    if (typeof data !== "string") return;
+    try {
+      this.#events.onMessage(parseMessage(data));
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error;
+      this.#events.onMessage({ type: "unknown", raw: data });
+    }
+  }
+
+  /** @param {string} reason */
+  #lose(reason) {
+    if (this.#closed) return;
+    this.#opened.reject(new TransportError("not_connected", `Not connected: ${reason}.`, { cause: "closed" }));
+    this.close();
+    this.#events.onLost(reason);
+  }
+
+  /** @param {string} text */
+  send(text) {
+    if (this.#channel.readyState === "open") this.#channel.send(text);
+  }
+
+  /** @param {MediaStreamTrack} track */
+  async replaceTrack(track) {
+    await this.#connection.getSenders()[0]?.replaceTrack(track);
+  }
+
+  /** The server itself knows what it has sent over WebRTC. */
+  startTurn() {}
+
+  async roundTripMs() {
+    for (const report of (await this.#connection.getStats()).values()) {
+      if (report.type === "candidate-pair" && report.nominated && report.currentRoundTripTime !== undefined) {
+        return report.currentRoundTripTime * 1000;
+      }
+    }
+    return null;
+  }
+
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#healing);
+    this.#opened.reject(new TransportError("connection_lost", "Closed while connecting."));
+    this.#player.srcObject = null;
+    this.#connection.close();
+  }
+}

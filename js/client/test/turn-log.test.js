@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { EMPTY_LOG, withEvent, withOutput, withTyped } from "../src/turn-log.js";
+
+/** @typedef {import("../src/messages.js").SessionEvent} SessionEvent */
+
+/** @param {object[]} events */
+function fold(...events) {
+  let log = EMPTY_LOG;
+  for (const event of events) log = withEvent(log, /** @type {SessionEvent} */ (event));
+  return log;
+}
+
+const STARTED = { name: "session_started", at_s: 0 };
+const COMMITTED = { name: "turn_committed", turn: 1, at_s: 3, start_s: 1, end_s: 2.5, reason: "silence", probability: null };
+const FIRST_AUDIO = {
+  name: "first_audio", turn: 1, at_s: 3.1, latency_ms: { decision: 300, call: 2, first_yield: 80, total: 382 },
+};
+
+test("a turn from commit to the last sample", () => {
+  const { turns } = fold(STARTED, COMMITTED, FIRST_AUDIO, { name: "playback_finished", turn: 1, at_s: 5, heard_s: 1.5 });
+  assert.deepEqual(turns, [
+    {
+      key: "1:1", turn: 1, reason: "silence", spokenS: 1.5, text: null, status: "done",
+      latencyMs: FIRST_AUDIO.latency_ms, heardS: 1.5, outputs: [], error: null,
+    },
+  ]);
+});
+
+test("held, resumed, interrupted", () => {
+  const at = { turn: 1, at_s: 4 };
+  const held = fold(STARTED, COMMITTED, FIRST_AUDIO, { name: "reply_held", ...at });
+  assert.equal(held.turns[0].status, "held");
+  const resumed = withEvent(held, { name: "reply_resumed", ...at });
+  assert.equal(resumed.turns[0].status, "replying");
+  const cut = withEvent(resumed, { name: "reply_interrupted", ...at, heard_s: 0.7, reason: "user" });
+  assert.equal(cut.turns[0].status, "interrupted");
+  assert.equal(cut.turns[0].heardS, 0.7);
+  assert.equal(held.turns[0].status, "held", "older logs do not change");
+});
+
+test("a failure belongs to its turn, or to none", () => {
+  const failed = fold(STARTED, COMMITTED, { name: "handler_failed", turn: 1, at_s: 4, message: "ValueError: no" });
+  assert.equal(failed.turns[0].status, "failed");
+  assert.equal(failed.turns[0].error, "ValueError: no");
+  assert.equal(fold(STARTED, { name: "handler_failed", turn: null, at_s: 4, message: "x" }).turns.length, 0);
+});
+
+test("typed text is found again in its turn", () => {
+  const typed = withTyped(withTyped(fold(STARTED), "first"), "second");
+  const log = withEvent(typed, /** @type {SessionEvent} */ ({ ...COMMITTED, reason: "text" }));
+  assert.equal(log.turns[0].text, "first");
+  assert.equal(log.turns[0].spokenS, 0);
+  assert.deepEqual(log.typed, ["second"]);
+});
+
+test("outputs go to the turn that is being answered", () => {
+  const log = withOutput(withOutput(fold(STARTED, COMMITTED), ["a"]), [{ b: 1 }]);
+  assert.deepEqual(log.turns[0].outputs, [["a"], [{ b: 1 }]]);
+  assert.equal(withOutput(EMPTY_LOG, ["a"]), EMPTY_LOG);
+});
+
+test("after a reconnection turns count from 1 again and stay apart", () => {
+  const { turns } = fold(STARTED, COMMITTED, STARTED, COMMITTED, FIRST_AUDIO);
+  assert.deepEqual(turns.map(({ key, status }) => [key, status]), [["1:1", "thinking"], ["2:1", "replying"]]);
+});
