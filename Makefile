@@ -35,7 +35,11 @@ install: $(STAMPS)/install ## the package, in .venv
 
 dev: $(STAMPS)/dev ## the package and what its tests need, in .venv
 
-test: dev browser check pytest ## every check and every test
+test: dev browser ## every check and every test
+	@failed=; \
+	$(MAKE) --no-print-directory check || failed="the checks"; \
+	$(MAKE) --no-print-directory pytest || failed="$${failed:+$$failed and }the tests"; \
+	[ -z "$$failed" ] || { echo "make test: $$failed failed" >&2; exit 1; }
 
 check: check-python check-js ## style, types, layers, the browser client's own checks
 
