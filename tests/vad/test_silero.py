@@ -77,6 +77,23 @@ def test_streams_judged_together_equal_each_alone_and_the_whole_clip(model: Sile
     assert np.ptp(batched) > 0.05
 
 
+def test_probabilities_are_those_of_the_published_model_fed_as_published(model: SileroVADModel) -> None:
+    """Silero's own file, one window after the other, each behind the last 64 samples of the one before."""
+    import onnxruntime
+
+    published = onnxruntime.InferenceSession(
+        str(silero._weights_path().with_name("silero_vad.onnx")), providers=["CPUExecutionProvider"]
+    )
+    clip = babble(4, 60).reshape(-1)
+    padded = np.concatenate([np.zeros(64, np.float32), clip])
+    state, wanted = np.zeros((2, 1, 128), np.float32), []
+    for first in range(0, clip.size, 512):
+        inputs = {"input": padded[None, first : first + 576], "state": state, "sr": np.array(16_000)}
+        probability, state = published.run(None, inputs)
+        wanted.append(float(probability[0, 0]))
+    assert np.abs(model.probabilities(clip) - wanted).max() < 1e-4
+
+
 def test_streams_may_come_and_go(model: SileroVADModel) -> None:
     clip = babble(1, 30)
     wanted = model.probabilities(clip.reshape(-1))
@@ -159,6 +176,18 @@ def test_missing_weights_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(silero, "_WEIGHTS_FILE", "no_such.onnx")
     with pytest.raises(MissingExtraError, match="Silero voice activity detection"):
         silero._shared_session.__wrapped__()
+
+
+def test_a_coarser_grid_takes_the_highest_probability(monkeypatch: pytest.MonkeyPatch) -> None:
+    stubbed = SileroVADModel()
+    judged = np.array([0.1, 0.1, 0.1, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1], np.float32)
+    monkeypatch.setattr(stubbed, "probabilities", lambda audio: judged)
+    for grid, span in [(512, (3, 5)), (1024, (2, 6)), (1536, (3, 6)), (1100, (2, 6)), (1, (3, 5))]:
+        options = SileroVadOptions(
+            window_size_samples=grid, speech_pad_ms=0, min_speech_duration_ms=0, min_silence_duration_ms=0
+        )
+        found = stubbed.get_speech_timestamps(np.zeros(9 * 512, np.float32), options)
+        assert found == [{"start": span[0] * 512, "end": span[1] * 512}]
 
 
 @pytest.fixture(scope="module")

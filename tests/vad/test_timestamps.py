@@ -87,6 +87,25 @@ def test_long_speech_is_cut_at_its_last_pause_of_98_ms() -> None:
     assert found == windows((0, 10), (16, 62))
 
 
+def test_a_shorter_pause_is_no_place_to_cut() -> None:
+    # The fourth silent window is the last one before 98 ms.
+    cut, uncut = (
+        spans([(0.9, 10), (0.1, pause), (0.9, 100)], max_speech_duration_s=1.5, min_silence_duration_ms=1000)
+        for pause in (5, 4)
+    )
+    assert cut[0] == (0, 10 * WINDOW)
+    assert uncut[0] == (0, 46 * WINDOW)
+
+
+def test_long_speech_is_cut_at_the_latest_of_several_pauses() -> None:
+    found = spans(
+        [(0.9, 10), (0.1, 6), (0.9, 10), (0.1, 6), (0.9, 30), (0.1, 80)],
+        max_speech_duration_s=1.5,
+        min_silence_duration_ms=1000,
+    )
+    assert found == windows((0, 26), (32, 62))
+
+
 def test_long_speech_that_has_paused_again_ends_at_the_pause() -> None:
     found = spans([(0.9, 40), (0.1, 100)], max_speech_duration_s=1.5, min_silence_duration_ms=2000)
     assert found == windows((0, 40))
