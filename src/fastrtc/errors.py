@@ -10,7 +10,8 @@
         ├── AudioFormatError        wrong shape, dtype or rate of audio (also a ValueError)
         ├── ProtocolError           a peer sent what the protocol does not allow (also a ValueError)
         ├── SignalingError          an offer was refused; carries the code that the client gets
-        └── EngineError             the WebRTC engine failed
+        ├── EngineError             the WebRTC engine failed
+        └── SessionEndedError       user code waited for a client that is gone; ends that code quietly
 
 ``WebRTCError`` lives in :mod:`fastrtc.context`, beside the channel that it writes to.
 """
@@ -68,3 +69,7 @@ class SignalingError(FastRTCError):
 
 class EngineError(FastRTCError):
     """The WebRTC engine could not do what it was asked to."""
+
+
+class SessionEndedError(FastRTCError):
+    """Raised inside user code that waits for a client whose session is over; it needs no handling."""

@@ -28,8 +28,11 @@ class MediaLink(Protocol):
         """Play one tick (``rate_out_hz // 50`` samples), or None: nothing to play. Media clock thread; never blocks."""
         ...
 
-    def flush(self) -> None:
-        """Drop what was written and can still be taken back: a client's buffer, where the protocol can empty it."""
+    def flush(self) -> bool:
+        """Have the client drop what it has not played yet; False where the protocol or the client has no such message.
+
+        Any thread.
+        """
         ...
 
     def send(self, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,10 @@ class WebRTCData:
     webrtc_id: str
     textbox: str = ""
     audio: Any | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        """Unpack like the audio alone: ``sample_rate, array = data``."""
+        return iter(self.audio or ())
 
 
 def split_output(data: Any) -> tuple[Any, AdditionalOutputs | CloseStream | None]:

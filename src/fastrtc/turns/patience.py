@@ -29,13 +29,12 @@ class Pause:
 
 
 class EndpointPolicy(Protocol):
-    """Decides how much silence ends the turn.
+    """Decides how much silence ends the turn."""
 
-    Attributes:
-        ask_ms: Silence at which a detector is first asked, and the step of asking again; None asks none.
-    """
-
-    ask_ms: tuple[float, float] | None
+    @property
+    def ask_ms(self) -> tuple[float, float] | None:
+        """Silence at which a detector is first asked, and the step of asking again; None asks none."""
+        ...
 
     def required_silence_ms(self, pause: Pause) -> float:
         """The silence after which the turn is over, given what is known now."""

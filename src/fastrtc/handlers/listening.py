@@ -1,0 +1,172 @@
+"""From a session's audio to judged windows: streaming detectors for all sessions of a tick at once, others alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrtc.audio import PCM
+from fastrtc.handlers.supervisor import run_supervised
+from fastrtc.media.resample import LiveResampler, process_many
+from fastrtc.turns.gate import SpeechWindow
+from fastrtc.vad.protocol import StreamingModel
+
+OnWindow = Callable[[SpeechWindow], None]
+OnError = Callable[[BaseException], None]
+
+
+class Listener:
+    """One session's ear for a streaming detector: resamples, cuts windows, remembers positions.
+
+    Args:
+        model: The detector.
+        rate_hz: Rate of the session's audio.
+        on_window: Gets each judged window, in order; positions are in samples of ``rate_hz``.
+        on_error: Told when the detector raises; the windows concerned are lost.
+    """
+
+    def __init__(self, model: StreamingModel, rate_hz: int, on_window: OnWindow, on_error: OnError) -> None:
+        self.model = model
+        self.on_window = on_window
+        self.on_error = on_error
+        self._rate_hz = rate_hz
+        self.stream = model.new_stream()
+        self.resampler = LiveResampler(rate_hz, model.rate_hz)
+        self.inbox: list[PCM] = []
+        self.windows: deque[NDArray[np.float32]] = deque()
+        self._left = np.zeros(0, np.float32)
+        self._cut = 0
+
+    def hear(self, pcm: PCM) -> None:
+        """Add what was received; it is judged by the next :func:`judge_all`."""
+        self.inbox.append(pcm)
+
+    def add_resampled(self, samples: NDArray[np.float32]) -> None:
+        """Cut windows from what the resampler gave."""
+        left = np.concatenate([self._left, samples]) if self._left.size else samples
+        size = self.model.window_samples
+        whole = left.size // size
+        for i in range(whole):
+            self.windows.append(left[i * size : (i + 1) * size])
+        self._left = left[whole * size :]
+
+    def judged(self, probability: float) -> None:
+        """The verdict on the oldest window that was cut."""
+        size = self.model.window_samples
+        start, end = self._position(self._cut), self._position(self._cut + size)
+        self._cut += size
+        self.on_window(SpeechWindow(start, end, probability))
+
+    def skip(self) -> None:
+        """Give up the oldest window that was cut."""
+        self._cut += self.model.window_samples
+
+    def _position(self, resampled: int) -> int:
+        position = resampled * self._rate_hz // self.model.rate_hz - self.resampler.delay_samples
+        return max(0, position)
+
+
+def judge_all(listeners: Sequence[Listener]) -> None:
+    """Resample and judge what all sessions have heard since the last call."""
+    heard = [listener for listener in listeners if listener.inbox]
+    if not heard:
+        return
+    frames = [_joined(listener) for listener in heard]
+    for listener, samples in zip(heard, process_many([one.resampler for one in heard], frames), strict=True):
+        listener.add_resampled(samples)
+    by_model: dict[int, list[Listener]] = {}
+    for listener in heard:
+        by_model.setdefault(id(listener.model), []).append(listener)
+    for group in by_model.values():
+        while ready := [listener for listener in group if listener.windows]:
+            _judge_round(ready)
+
+
+def _joined(listener: Listener) -> PCM:
+    inbox, listener.inbox = listener.inbox, []
+    return inbox[0] if len(inbox) == 1 else np.concatenate(inbox)
+
+
+def _judge_round(ready: list[Listener]) -> None:
+    windows = np.stack([listener.windows.popleft() for listener in ready])
+    verdicts: list[Any] = []
+
+    def judge() -> None:
+        verdicts.extend(ready[0].model.judge([listener.stream for listener in ready], windows))
+
+    if not run_supervised(judge, lambda error: _tell_all(ready, error)):
+        return
+    for listener, probability in zip(ready, verdicts, strict=True):
+        listener.judged(float(probability))
+
+
+def _tell_all(listeners: list[Listener], error: BaseException) -> None:
+    for listener in listeners:
+        listener.skip()
+        listener.on_error(error)
+
+
+class ChunkListener:
+    """One session's ear for a detector that judges pieces of audio (``PauseDetectionModel``).
+
+    The newest ``window_samples`` of audio are judged again each time that the last judgement is back and at least
+    ``STEP_S`` of audio has come since; FastRTC's thresholds decide about each piece as a whole.
+
+    Args:
+        judge: Gives the seconds of speech in ``(rate, int16 array)``; runs where ``compute`` runs it.
+        compute: Runs work away from the media clock, and then what is to be done with its result back on it.
+        rate_hz: Rate of the session's audio.
+        window_samples: Length of a piece.
+        is_speech: Whether that much speech in a piece counts, given where the turn stands.
+        on_window: Gets a window of probability 1 or 0 for each piece.
+    """
+
+    STEP_S = 0.096
+
+    def __init__(
+        self,
+        judge: Callable[[tuple[int, PCM]], float],
+        compute: Callable[[Callable[[], float], Callable[[float], None]], None],
+        rate_hz: int,
+        window_samples: int,
+        is_speech: Callable[[float], bool],
+        on_window: OnWindow,
+    ) -> None:
+        self._judge = judge
+        self._compute = compute
+        self._rate_hz = rate_hz
+        self._is_speech = is_speech
+        self._on_window = on_window
+        self._recent: PCM = np.zeros(0, np.int16)
+        self._window_samples = window_samples
+        self._received = 0
+        self._judged_upto = 0
+        self._waiting = False
+
+    def hear(self, pcm: PCM) -> None:
+        """Add what was received."""
+        self._recent = np.concatenate([self._recent, pcm])[-self._window_samples :]
+        self._received += pcm.size
+        due = self._received - self._judged_upto >= self.STEP_S * self._rate_hz
+        if due and not self._waiting and self._recent.size == self._window_samples:
+            self._ask()
+
+    def _ask(self) -> None:
+        self._waiting = True
+        piece, end = self._recent, self._received
+
+        def take(seconds: float) -> None:
+            start, self._judged_upto, self._waiting = self._judged_upto, end, False
+            probability = 1.0 if self._is_speech(seconds) else 0.0
+            self._on_window(SpeechWindow(max(start, end - self._window_samples), end, probability))
+
+        self._compute(lambda: self._judge((self._rate_hz, piece)), take)
+
+    def failed(self) -> None:
+        """The judgement that was asked for will not come."""
+        self._judged_upto = self._received
+        self._waiting = False

@@ -1,0 +1,181 @@
+"""``ReplyOnPause``: a reply function in, a conversation out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fastrtc.audio import PCM
+from fastrtc.context import get_current_context
+from fastrtc.errors import ConfigurationError
+from fastrtc.handlers.base import AudioFrame, EmitType, Layout, StreamHandler
+from fastrtc.outputs import WebRTCData
+from fastrtc.turns.options import AlgoOptions
+from fastrtc.vad.protocol import ModelOptions, PauseDetectionModel
+
+ReplyFn = Callable[..., Any]
+
+
+class ReplyOnPause(StreamHandler):
+    """Calls a function with everything the user said whenever the user has finished, and plays what it yields.
+
+    Args:
+        fn: ``fn((sample_rate, int16 array of shape (1, n)), *inputs)``: a generator, an async generator, or a function
+            that returns one value to play. It yields ``(sample_rate, array)`` and anything else that
+            :func:`fastrtc.outputs.split_output` knows.
+        startup_fn: Like ``fn`` without the audio; it is played when the session begins.
+        algo_options: When a turn starts and ends.
+        model_options: Options of ``model``; for the built-in one, ``SileroVadOptions``.
+        can_interrupt: Whether the user's speech ends a reply. If not, speech over a reply is not heard.
+        expected_layout: Kept from FastRTC; audio is mono.
+        output_sample_rate: Rate on the wire over a WebSocket; a multiple of 50.
+        output_frame_size: Deprecated and ignored.
+        input_sample_rate: Rate of the audio that ``fn`` gets; a multiple of 50.
+        model: Voice activity detection; the built-in Silero model where None.
+        needs_args: Wait for the client's inputs even if ``fn`` takes none.
+
+    Raises:
+        ConfigurationError: ``fn`` cannot be called, or an option cannot work.
+    """
+
+    def __init__(
+        self,
+        fn: ReplyFn,
+        startup_fn: Callable[..., Any] | None = None,
+        algo_options: AlgoOptions | None = None,
+        model_options: ModelOptions | None = None,
+        can_interrupt: bool = True,
+        expected_layout: Layout = "mono",
+        output_sample_rate: int = 24000,
+        output_frame_size: int | None = None,
+        input_sample_rate: int = 48000,
+        model: PauseDetectionModel | None = None,
+        needs_args: bool = False,
+    ) -> None:
+        super().__init__(expected_layout, output_sample_rate, output_frame_size, input_sample_rate)
+        if not callable(fn):
+            raise ConfigurationError(f"ReplyOnPause needs a function to call, got {type(fn).__name__}")
+        self.fn = fn
+        self.startup_fn = startup_fn
+        self.algo_options = algo_options or AlgoOptions()
+        self.model_options = model_options
+        self.can_interrupt = can_interrupt
+        self.model = model
+        self.needs_args = needs_args
+        self.is_async = is_async_function(fn)
+        self._trigger: Callable[[], None] | None = None
+        self._alone: Any = None
+
+    @property
+    def needs_inputs(self) -> bool:
+        """Whether the client is asked for its inputs before each reply."""
+        return self.needs_args or takes_more_than_audio(self.fn)
+
+    def copy(self) -> ReplyOnPause:
+        """A new handler with the same settings."""
+        return ReplyOnPause(*self._arguments())
+
+    def _arguments(self) -> tuple[Any, ...]:
+        return (
+            self.fn,
+            self.startup_fn,
+            self.algo_options,
+            self.model_options,
+            self.can_interrupt,
+            self.expected_layout,
+            self.output_sample_rate,
+            self.output_frame_size,
+            self.input_sample_rate,
+            self.model,
+            self.needs_args,
+        )
+
+    def on_trigger(self, call: Callable[[], None]) -> None:
+        """Name what :meth:`trigger_response` does; the session's driver calls this."""
+        self._trigger = call
+
+    def trigger_response(self) -> None:
+        """End the user's turn now and reply to what was said so far; any thread."""
+        if self._trigger is not None:
+            self._trigger()
+        else:
+            self._by_itself().trigger()
+
+    def receive(self, frame: AudioFrame) -> None:
+        """Take audio without a session (tests, scripts, subclasses that override this and call it)."""
+        self._by_itself().receive(frame)
+
+    def emit(self) -> EmitType:
+        """The next value of the reply without a session; None while there is none."""
+        value: EmitType = self._by_itself().emit()
+        return value
+
+    def call_with(self, rate_hz: int, pcm: PCM, typed: str | None = None) -> Any:
+        """Call ``fn`` with one turn and the inputs that are known.
+
+        Args:
+            rate_hz: Sample rate of ``pcm``.
+            pcm: The turn, shape ``(n,)``; empty after ``trigger_response`` in silence.
+            typed: What the user typed, in a turn that is text; ``fn`` gets a ``WebRTCData`` then, which unpacks like
+                audio.
+        """
+        audio = (rate_hz, np.ascontiguousarray(pcm).reshape(1, -1))
+        inputs = self.latest_args[1:] if self.needs_inputs else []
+        first: Any = audio
+        if typed is not None:
+            first = WebRTCData(webrtc_id=get_current_context().webrtc_id, textbox=typed, audio=audio)
+        elif self.latest_args and isinstance(self.latest_args[0], WebRTCData):
+            first = replace(self.latest_args[0], audio=audio)
+        self.latest_args = [first, *inputs]
+        self.args_set.set()
+        return self.fn(*self.latest_args)
+
+    def call_startup(self) -> Any:
+        """Call ``startup_fn`` with the inputs that are known."""
+        assert self.startup_fn is not None
+        return self.startup_fn(*(self.latest_args[1:] if self.needs_inputs else ()))
+
+    def remember_for_phone(self, values: tuple[Any, ...]) -> None:
+        """A telephone has no inputs: what the last reply gave as additional outputs is the next one's input."""
+        self.latest_args = [None, *values]
+
+    def reset(self) -> None:
+        """Forget the inputs, so that the next reply asks the client for them again."""
+        super().reset()
+        if self.phone_mode:
+            self.args_set.set()
+
+    def _by_itself(self) -> Any:
+        if self._alone is None:
+            from fastrtc.handlers.standalone import StandaloneTurns
+
+            self._alone = StandaloneTurns(self)
+        return self._alone
+
+    @property
+    def runs_natively(self) -> bool:
+        """Whether no subclass has replaced ``receive`` or ``emit``, so that a session may drive the turns directly."""
+        return type(self).receive is ReplyOnPause.receive and type(self).emit is ReplyOnPause.emit
+
+
+def is_async_function(fn: Callable[..., Any]) -> bool:
+    """Whether calling ``fn`` gives a coroutine or an async generator (partials and callable objects included)."""
+    while isinstance(fn, partial):
+        fn = fn.func
+    for code in (fn, getattr(fn, "__call__", None)):  # noqa: B004 - the method itself is wanted, not whether it is there
+        if inspect.isasyncgenfunction(code) or inspect.iscoroutinefunction(code):
+            return True
+    return False
+
+
+def takes_more_than_audio(fn: Callable[..., Any]) -> bool:
+    """Whether ``fn`` has more parameters than the audio (FastRTC's rule for asking the client for inputs)."""
+    try:
+        return len(inspect.signature(fn).parameters) > 1
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,144 @@
+"""``ReplyOnPause`` without a session: ``receive`` and ``emit`` as FastRTC has them, for scripts and for subclasses that
+override one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fastrtc.audio import PCM, mono_int16
+from fastrtc.handlers.endpoint import Endpoint
+from fastrtc.handlers.hearing import Ear
+from fastrtc.handlers.listening import judge_all
+from fastrtc.handlers.reply import values_of
+from fastrtc.media.ring import AudioRing
+from fastrtc.turns.gate import SpeechWindow
+from fastrtc.turns.machine import CancelReply, Decision, HoldReply, StartReply, TurnMachine
+from fastrtc.turns.user_turn import AskDetector
+
+if TYPE_CHECKING:
+    from fastrtc.handlers.base import AudioFrame
+    from fastrtc.handlers.reply_on_pause import ReplyOnPause
+
+T = TypeVar("T")
+
+
+class StandaloneTurns:
+    """Everything at once and on the calling thread; speech over a reply ends it at once (nothing could be resumed).
+
+    Args:
+        handler: Whose function is called.
+    """
+
+    def __init__(self, handler: ReplyOnPause) -> None:
+        self._handler = handler
+        self._rate_hz = handler.input_sample_rate
+        self._ring = AudioRing(self._rate_hz)
+        self._endpoint = Endpoint.of(handler)
+        self._machine = TurnMachine(self._endpoint.settings, self._endpoint.policy)
+        self._ear = Ear(handler, self, self._judged, _raise, lambda: self._machine.user_state)
+        self._due: tuple[int, Callable[[], Any]] | None = None
+        self._values: Iterator[Any] | AsyncIterator[Any] | None = None
+        self._turn = 0
+
+    def receive(self, frame: AudioFrame) -> None:
+        """Take audio, of any length, at the handler's input rate."""
+        _, pcm = mono_int16(frame)
+        self._ring.append(pcm)
+        self._ear.hear(pcm)
+        if self._ear.listener is not None:
+            judge_all([self._ear.listener])
+        keep = self._ring.end - self._endpoint.settings.pre_roll_samples - self._endpoint.memory_samples
+        needed = self._machine.needed_from
+        self._ring.keep_from(keep if needed is None else min(keep, needed))
+
+    def trigger(self) -> None:
+        """Reply now."""
+        self._carry_out(self._machine.trigger(self._ring.end))
+
+    def emit(self) -> Any:
+        """The reply's next value, None while there is none."""
+        if self._due is not None:
+            self._turn, call = self._due
+            self._due = None
+            self._values = self._begin(call)
+        if self._values is None:
+            return None
+        try:
+            value = self._next(self._values)
+        except (StopIteration, StopAsyncIteration):
+            self._values = None
+            self._machine.reply_finished(self._turn)
+            self._handler.reset()
+            return None
+        self._machine.reply_audible(self._turn)
+        return value
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Part of ``Home``: at once."""
+        call()
+
+    def compute(
+        self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        """Part of ``Home``: at once, and an error reaches the caller of ``receive``."""
+        then(work())
+
+    def _judged(self, window: SpeechWindow) -> None:
+        self._carry_out(self._machine.hear(window, self._ring.end))
+
+    def _carry_out(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            match decision:
+                case StartReply():
+                    audio = self._ring.slice(max(decision.start, self._ring.start), decision.end)
+                    self._due = decision.turn, self._call_with(audio)
+                case AskDetector():
+                    since = max(decision.start, decision.end - self._endpoint.memory_samples, self._ring.start)
+                    answer = self._endpoint.probability(self._ring.slice(since, decision.end), decision.silence_ms)
+                    self._carry_out(self._machine.answered(decision, answer, self._ring.end))
+                case HoldReply():
+                    self._carry_out(self._machine.cancel("user"))
+                case CancelReply():
+                    self._close()
+                    self._handler.clear_queue()
+
+    def _call_with(self, audio: PCM) -> Callable[[], Any]:
+        handler = self._handler
+
+        def call() -> Any:
+            if handler.needs_inputs and not handler.phone_mode and handler.channel is not None:
+                handler.wait_for_args_sync()
+            return handler.call_with(self._rate_hz, audio)
+
+        return call
+
+    def _begin(self, call: Callable[[], Any]) -> Iterator[Any] | AsyncIterator[Any]:
+        result = call()
+        return result if isinstance(result, AsyncIterator) else values_of(result)
+
+    def _next(self, values: Iterator[Any] | AsyncIterator[Any]) -> Any:
+        if isinstance(values, AsyncIterator):
+            return asyncio.run_coroutine_threadsafe(_anext(values), self._handler.loop).result()
+        return next(values)
+
+    def _close(self) -> None:
+        self._due = None
+        values, self._values = self._values, None
+        close = getattr(values, "close", None)
+        if close is not None:
+            close()
+        elif isinstance(values, AsyncIterator):
+            aclose = getattr(values, "aclose", None)
+            if aclose is not None:
+                asyncio.run_coroutine_threadsafe(aclose(), self._handler.loop)
+
+
+async def _anext(values: AsyncIterator[Any]) -> Any:
+    return await anext(values)
+
+
+def _raise(error: BaseException) -> None:
+    raise error

@@ -1,0 +1,260 @@
+"""Runs a ``ReplyOnPause``: listens, lets the turn machine decide, and carries its decisions out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastrtc.audio import PCM
+from fastrtc.events import (
+    FirstAudio,
+    PlaybackFinished,
+    ReplyHeld,
+    ReplyInterrupted,
+    ReplyResumed,
+    ReplyStarted,
+    TurnCommitted,
+    UserStartedSpeaking,
+    UserStoppedSpeaking,
+)
+from fastrtc.handlers.driver import Driver
+from fastrtc.handlers.endpoint import Endpoint
+from fastrtc.handlers.hearing import Ear
+from fastrtc.handlers.listening import Listener
+from fastrtc.handlers.ports import Floorkeeper, Home, ReplyRun, Speaker
+from fastrtc.handlers.reply_on_pause import ReplyOnPause, is_async_function
+from fastrtc.handlers.voice import Voice
+from fastrtc.media.ring import AudioRing
+from fastrtc.turns.gate import SpeechWindow
+from fastrtc.turns.machine import CancelReply, Decision, HoldReply, ResumeReply, StartReply, TurnMachine
+from fastrtc.turns.user_turn import AskDetector, Paused, Started
+from fastrtc.wire.messages import create_message
+
+
+@dataclass(slots=True)
+class _Reply:
+    """The reply that is being made or played."""
+
+    turn: int
+    run: ReplyRun | None
+    speech_end_s: float
+    committed_s: float
+    called_s: float | None = None
+    told_starting: bool = False
+
+
+class TurnDriver(Driver):
+    """Owns the session's recent audio, its ear and its turn machine.
+
+    Args:
+        handler: The session's own copy.
+        speaker: The session's mouth.
+        floor: Control over the audio that is queued.
+        home: Where user code runs.
+        watch: Shown the audio of each turn before the function is called with it.
+    """
+
+    def __init__(
+        self,
+        handler: ReplyOnPause,
+        speaker: Speaker,
+        floor: Floorkeeper,
+        home: Home,
+        watch: Callable[[PCM], None] | None = None,
+    ) -> None:
+        self._handler = handler
+        self._speaker = speaker
+        self._floor = floor
+        self._home = home
+        self._watch = watch
+        self._rate_hz = handler.input_sample_rate
+        self._ring = AudioRing(self._rate_hz)
+        self._endpoint = Endpoint.of(handler)
+        self._machine = TurnMachine(self._endpoint.settings, self._endpoint.policy)
+        self._ear = Ear(handler, home, self._judged, self._failed, lambda: self._machine.user_state)
+        self._reply: _Reply | None = None
+        self._typed: str | None = None
+        self._closed = False
+        handler.on_trigger(lambda: home.post(self.trigger))
+
+    @property
+    def listener(self) -> Listener | None:
+        return self._ear.listener
+
+    @property
+    def received_samples(self) -> int:
+        """Samples heard so far: the session's clock."""
+        return self._ring.end
+
+    def start(self) -> None:
+        if self._handler.startup_fn is not None:
+            self._home.post(self._greet)
+
+    def hear(self, pcm: PCM) -> None:
+        self._ring.append(pcm)
+        self._ear.hear(pcm)
+
+    def tick(self) -> None:
+        needed = self._machine.needed_from
+        keep = self._ring.end - self._endpoint.settings.pre_roll_samples - self._endpoint.memory_samples
+        self._ring.keep_from(keep if needed is None else min(keep, needed))
+
+    def trigger(self) -> None:
+        if not self._closed:
+            self._carry_out(self._machine.trigger(self._ring.end))
+
+    def text(self, typed: str) -> None:
+        self._typed = typed
+        if not self._closed:
+            self._carry_out(self._machine.trigger(self._ring.end, "text"))
+
+    def interrupt(self, reason: str) -> None:
+        self._carry_out(self._machine.cancel(reason))
+
+    def mute(self, muted: bool) -> None:
+        self._machine.mute(muted)
+
+    def reply_audible(self, turn: int) -> None:
+        self._machine.reply_audible(turn)
+        reply = self._reply
+        if reply is None or reply.turn != turn:
+            return
+        self._tell_starting(reply)
+        self._speaker.tell(FirstAudio(turn=turn, at_s=self._now_s(), latency_ms=self._latency_parts(reply)))
+
+    def reply_finished(self, turn: int, heard_s: float) -> None:
+        self._machine.reply_finished(turn)
+        reply = self._reply
+        if reply is None or reply.turn != turn:
+            return
+        self._reply = None
+        self._tell_starting(reply)
+        self._speaker.tell(PlaybackFinished(turn=turn, at_s=self._now_s(), heard_s=heard_s))
+
+    def close(self) -> None:
+        self._closed = True
+        if self._reply is not None and self._reply.run is not None:
+            self._reply.run.cancel()
+
+    # ---- decisions --------------------------------------------------------------------------------------------
+
+    def _judged(self, window: SpeechWindow) -> None:
+        if not self._closed:
+            self._carry_out(self._machine.hear(window, self._ring.end))
+
+    def _failed(self, error: BaseException) -> None:
+        self._speaker.report(error, None)
+
+    def _carry_out(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            match decision:
+                case Started(onset):
+                    self._speaker.tell(UserStartedSpeaking(at_s=self._now_s(), onset_s=self._seconds(onset)))
+                    self._log("started_talking")
+                case Paused(end):
+                    self._speaker.tell(UserStoppedSpeaking(at_s=self._now_s(), end_s=self._seconds(end)))
+                case AskDetector():
+                    self._ask(decision)
+                case StartReply():
+                    self._start_reply(decision)
+                case HoldReply(turn):
+                    self._floor.hold()
+                    self._speaker.tell(ReplyHeld(turn=turn, at_s=self._now_s()))
+                case ResumeReply(turn):
+                    self._floor.resume()
+                    self._speaker.tell(ReplyResumed(turn=turn, at_s=self._now_s()))
+                case CancelReply(turn, reason):
+                    self._cancel_reply(turn, reason)
+
+    def _ask(self, ask: AskDetector) -> None:
+        audio = self._ring.slice(max(ask.start, ask.end - self._endpoint.memory_samples, self._ring.start), ask.end)
+
+        def take(probability: float) -> None:
+            if not self._closed:
+                self._carry_out(self._machine.answered(ask, probability, self._ring.end))
+
+        self._home.compute(lambda: self._endpoint.probability(audio, ask.silence_ms), take, self._failed)
+
+    def _start_reply(self, start: StartReply) -> None:
+        self._speaker.tell(
+            TurnCommitted(
+                turn=start.turn,
+                at_s=self._now_s(),
+                start_s=self._seconds(start.start),
+                end_s=self._seconds(start.speech_end),
+                reason=start.reason,
+                probability=start.probability,
+            )
+        )
+        self._log("pause_detected")
+        audio = self._ring.slice(max(start.start, self._ring.start), start.end)
+        if self._watch is not None:
+            self._watch(audio)
+        handler = self._handler
+        typed, self._typed = self._typed, None
+        self._run(start, lambda: handler.call_with(self._rate_hz, audio, typed), handler.is_async)
+
+    def _greet(self) -> None:
+        startup_fn = self._handler.startup_fn
+        if startup_fn is None or self._closed:
+            return
+        for decision in self._machine.greet(self._ring.end):
+            if isinstance(decision, StartReply):
+                self._run(decision, self._handler.call_startup, is_async_function(startup_fn))
+
+    def _run(self, start: StartReply, call: Callable[[], Any], is_async: bool) -> None:
+        handler = self._handler
+        voice = Voice(self._speaker, start.turn)
+        reply = _Reply(start.turn, None, self._seconds(start.speech_end), self._now_s())
+        self._reply = reply
+        asks_first = handler.needs_inputs and not handler.phone_mode
+
+        def called() -> Any:
+            if asks_first and not is_async:
+                handler.wait_for_args_sync()
+            reply.called_s = self._now_s()
+            self._speaker.tell(ReplyStarted(turn=start.turn, at_s=self._now_s()))
+            return call()
+
+        def finished() -> None:
+            if handler.phone_mode and voice.beside is not None:
+                handler.remember_for_phone(voice.beside.args)
+            handler.reset()
+
+        before: Callable[[], Awaitable[None]] | None = handler.wait_for_args if asks_first and is_async else None
+        reply.run = self._home.run_reply(called, voice, is_async=is_async, before=before, finished=finished)
+
+    def _cancel_reply(self, turn: int, reason: str) -> None:
+        reply, self._reply = self._reply, None
+        heard_s = self._floor.cancel(turn)
+        if reply is not None and reply.run is not None:
+            reply.run.cancel()
+        self._speaker.tell(ReplyInterrupted(turn=turn, at_s=self._now_s(), heard_s=heard_s, reason=reason))
+
+    # ---- small things -----------------------------------------------------------------------------------------
+
+    def _tell_starting(self, reply: _Reply) -> None:
+        if not reply.told_starting:
+            reply.told_starting = True
+            self._log("response_starting")
+
+    def _latency_parts(self, reply: _Reply) -> dict[str, float]:
+        called_s = reply.committed_s if reply.called_s is None else reply.called_s
+        seconds = {
+            "decision": reply.committed_s - reply.speech_end_s,
+            "call": called_s - reply.committed_s,
+            "first_yield": self._now_s() - called_s,
+            "total": self._now_s() - reply.speech_end_s,
+        }
+        return {name: round(1000.0 * value, 1) for name, value in seconds.items()}
+
+    def _log(self, what: str) -> None:
+        if self._handler.channel is not None:
+            self._handler.channel.send(create_message("log", what))
+
+    def _now_s(self) -> float:
+        return self._seconds(self._ring.end)
+
+    def _seconds(self, samples: int) -> float:
+        return samples / self._rate_hz
