@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fastrtc.audio import PCM
 from fastrtc.events import Event
-from fastrtc.handlers.voice import Voice
 from fastrtc.outputs import AdditionalOutputs
+
+if TYPE_CHECKING:
+    from fastrtc.handlers.voice import Voice
 
 T = TypeVar("T")
 

@@ -214,7 +214,8 @@ class TurnDriver(Driver):
             if asks_first and not is_async:
                 handler.wait_for_args_sync()
             reply.called_s = self._now_s()
-            self._speaker.tell(ReplyStarted(turn=start.turn, at_s=self._now_s()))
+            started = ReplyStarted(turn=start.turn, at_s=reply.called_s)
+            self._home.post(lambda: self._speaker.tell(started))
             return call()
 
         def finished() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -269,7 +270,7 @@ class _InlineRun:
         result = self._call()
         if isinstance(result, AsyncIterator):
             return _stepped(result, self._rehearsal.loop)
-        if asyncio.iscoroutine(result):
+        if inspect.iscoroutine(result):
             result = self._rehearsal.loop.run_until_complete(result)
         return values_of(result)
 
