@@ -1,0 +1,147 @@
+"""The sessions of one stream: made here, found here, ended here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fastrtc.errors import ConfigurationError, SignalingError
+from fastrtc.handlers.base import StreamHandlerBase
+from fastrtc.handlers.supervisor import run_supervised
+from fastrtc.server.outputs import OutputQueues
+from fastrtc.server.registry import Registry
+from fastrtc.session import Session, SessionSettings
+
+if TYPE_CHECKING:
+    from fastrtc.context import Context
+    from fastrtc.events import Event
+    from fastrtc.link import MediaLink
+
+logger = logging.getLogger(__name__)
+
+
+class SessionHost:
+    """Makes the sessions of one stream and keeps them until they are over. App loop, unless a method says otherwise.
+
+    Args:
+        handler: The app's handler; every session gets a copy.
+        concurrency_limit: Sessions at once.
+        time_limit_s: How long a session may last, from when it is connected; None: for ever.
+        on_event: Called with the session's id and each of its events, on the app's loop.
+
+    Attributes:
+        sessions: The live ones by id, those that are still connecting included.
+        outputs: Additional outputs by session id.
+    """
+
+    def __init__(
+        self,
+        handler: Any,
+        *,
+        concurrency_limit: int,
+        time_limit_s: float | None = None,
+        on_event: Callable[[str, Event], None] | None = None,
+    ) -> None:
+        self._handler = handler
+        self._settings = SessionSettings(time_limit_s=time_limit_s)
+        self._on_event = on_event
+        self.sessions: Registry[Session] = Registry(concurrency_limit, _close)
+        self.handlers: dict[str, StreamHandlerBase] = {}
+        self.outputs = OutputQueues()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def new_handler(self) -> StreamHandlerBase:
+        """A copy of the app's handler.
+
+        Raises:
+            SignalingError: ``unsupported_handler`` (not a stream handler), or ``handler_failed`` (its ``copy`` raised).
+        """
+        if not isinstance(self._handler, StreamHandlerBase):
+            raise SignalingError(
+                "unsupported_handler",
+                detail="this stream's handler is a plain function; audio needs ReplyOnPause or a StreamHandler",
+            )
+        copies: list[Any] = []
+        errors: list[BaseException] = []
+        if not run_supervised(lambda: copies.append(self._handler.copy()), errors.append):
+            logger.error("the handler's copy() failed", exc_info=errors[0] if errors else None)
+            raise SignalingError("handler_failed", detail=f"the handler's copy() failed: {errors[0]!r}")
+        if not isinstance(copies[0], StreamHandlerBase):
+            raise SignalingError("handler_failed", detail="the handler's copy() must return a handler")
+        return copies[0]
+
+    def open(self, session_id: str, handler: StreamHandlerBase, link: MediaLink, context: Context) -> Session:
+        """A session over a connection that is up.
+
+        Raises:
+            SignalingError: ``connection_already_exists`` or ``concurrency_limit_reached``.
+        """
+        self.sessions.check(session_id)
+        session = self._make(session_id, handler, link, context)
+        self.sessions.add_connected(session_id, session)
+        return session
+
+    def open_pending(self, session_id: str, handler: StreamHandlerBase, link: MediaLink, context: Context) -> Session:
+        """A session over a connection that is being made; :meth:`connected` follows, or it is dropped.
+
+        Raises:
+            SignalingError: As of :meth:`open`.
+        """
+        self.sessions.check(session_id)
+        session = self._make(session_id, handler, link, context)
+        self.sessions.add_pending(session_id, session)
+        return session
+
+    def connected(self, session_id: str) -> None:
+        """The connection of a pending session is up.
+
+        Raises:
+            SignalingError: ``concurrency_limit_reached`` or ``unknown_connection``.
+        """
+        self.sessions.connect(session_id)
+
+    async def close_all(self, reason: str) -> None:
+        """End every session; returns when all are shut down."""
+        await asyncio.gather(*(session.close(reason) for session in list(self.sessions.values())))
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def spawn(self, work: Any, name: str) -> None:
+        """Run a coroutine beside the caller; :meth:`close_all` waits for it."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _make(self, session_id: str, handler: StreamHandlerBase, link: MediaLink, context: Context) -> Session:
+        on_event = self._on_event
+        try:
+            session = Session(
+                session_id,
+                handler,
+                link,
+                context=context,
+                settings=self._settings,
+                on_outputs=self.outputs.open(session_id).put,
+                on_closed=self._closed,
+                on_event=(lambda event: on_event(session_id, event)) if on_event is not None else None,
+            )
+        except ConfigurationError as error:
+            self.outputs.close(session_id)
+            logger.exception("the handler's options cannot work")
+            raise SignalingError("handler_failed", detail=str(error)) from error
+        self.handlers[session_id] = handler
+        return session
+
+    def _closed(self, session: Session) -> None:
+        if self.sessions.get(session.id) not in (None, session):
+            # The client offered the same id again while this connection was being given up.
+            return
+        self.sessions.remove(session.id)
+        self.handlers.pop(session.id, None)
+        self.outputs.close(session.id)
+
+
+async def _close(session: Session, reason: str) -> None:
+    await session.close(reason)

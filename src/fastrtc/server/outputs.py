@@ -1,0 +1,157 @@
+"""Additional outputs on their way from handlers to the app: one bounded queue for each session."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping
+
+from fastrtc.outputs import AdditionalOutputs
+
+MAX_OUTPUTS = 1_000
+UNKNOWN_SESSION_TIMEOUT_S = 60.0
+_REMEMBERED_ENDS = 256
+
+
+class OutputQueue:
+    """The outputs of one session. :meth:`put` and :meth:`end` from any thread, the rest on the app's loop.
+
+    Args:
+        max_items: What is kept while nobody fetches; the oldest goes first.
+    """
+
+    def __init__(self, max_items: int = MAX_OUTPUTS) -> None:
+        self._items: deque[AdditionalOutputs] = deque(maxlen=max_items)
+        self._lock = threading.Lock()
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._ended = False
+        self.has_session = False
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session is over and nothing more will come."""
+        return self._ended
+
+    def put(self, outputs: AdditionalOutputs) -> None:
+        """Append the outputs of one yield."""
+        with self._lock:
+            self._items.append(outputs)
+        self._wake()
+
+    def end(self) -> None:
+        """Nothing more will come; whoever waits is told."""
+        self._ended = True
+        self._wake()
+
+    async def get(self) -> AdditionalOutputs | None:
+        """The oldest outputs, as soon as there are any; None once the session is over and all were taken."""
+        waiter = (asyncio.get_running_loop(), asyncio.Event())
+        with self._lock:
+            self._waiting.add(waiter)
+        try:
+            while True:
+                waiter[1].clear()
+                with self._lock:
+                    if self._items:
+                        return self._items.popleft()
+                if self._ended:
+                    return None
+                await waiter[1].wait()
+        finally:
+            with self._lock:
+                self._waiting.discard(waiter)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
+    def _wake(self) -> None:
+        with self._lock:
+            waiting = list(self._waiting)
+        for loop, event in waiting:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(event.set)
+
+
+class OutputQueues(Mapping[str, OutputQueue]):
+    """The queues by session id; an app may listen before the session exists."""
+
+    def __init__(self, unknown_session_timeout_s: float = UNKNOWN_SESSION_TIMEOUT_S) -> None:
+        self._queues: dict[str, OutputQueue] = {}
+        self._ended: deque[str] = deque(maxlen=_REMEMBERED_ENDS)
+        self._unknown_session_timeout_s = unknown_session_timeout_s
+
+    def __getitem__(self, session_id: str) -> OutputQueue:
+        return self._queues[session_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._queues)
+
+    def __len__(self) -> int:
+        return len(self._queues)
+
+    def open(self, session_id: str) -> OutputQueue:
+        """The queue of a session that begins."""
+        if session_id in self._ended:
+            self._ended.remove(session_id)
+        queue = self._queues.setdefault(session_id, OutputQueue())
+        queue.has_session = True
+        return queue
+
+    def close(self, session_id: str) -> None:
+        """The session is over: what it left can still be read by those who listen."""
+        queue = self._queues.pop(session_id, None)
+        if queue is not None:
+            queue.end()
+            self._ended.append(session_id)
+
+    async def listen(self, session_id: str) -> AsyncIterator[AdditionalOutputs]:
+        """The outputs of a session until it ends; at once over for one that has ended.
+
+        For an id without a session it waits a minute for one to begin.
+        """
+        if session_id in self._ended:
+            return
+        queue = self._queues.setdefault(session_id, OutputQueue())
+        try:
+            while True:
+                timeout_s = None if queue.has_session else self._unknown_session_timeout_s
+                try:
+                    async with asyncio.timeout(timeout_s):
+                        outputs = await queue.get()
+                except TimeoutError:
+                    if queue.has_session:
+                        continue
+                    return
+                if outputs is None:
+                    return
+                yield outputs
+        finally:
+            self._forget_unused(session_id, queue)
+
+    async def fetch(self, session_id: str, timeout_s: float) -> AdditionalOutputs:
+        """The oldest outputs that were not fetched yet.
+
+        Raises:
+            TimeoutError: None came in time, or the session is over.
+        """
+        if session_id in self._ended:
+            raise TimeoutError(f"the session {session_id!r} is over")
+        queue = self._queues.setdefault(session_id, OutputQueue())
+        try:
+            async with asyncio.timeout(timeout_s):
+                outputs = await queue.get()
+        finally:
+            self._forget_unused(session_id, queue)
+        if outputs is None:
+            raise TimeoutError(f"the session {session_id!r} is over")
+        return outputs
+
+    def _forget_unused(self, session_id: str, queue: OutputQueue) -> None:
+        if not queue.has_session and not queue.wanted and self._queues.get(session_id) is queue:
+            del self._queues[session_id]

@@ -1,0 +1,147 @@
+"""Which sessions exist, and whether there is room for one more.
+
+::
+
+    state      takes a place of the limit   becomes
+    pending    no                           connected (the connection is up), or is dropped after 30 s
+    connected  yes                          gone, when its session has closed
+
+An offer is refused while all places are taken. Of two pending connections that race for the last place the first that
+connects gets it. Pending ones are bounded, too: a flood of offers drops the oldest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from fastrtc.errors import SignalingError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PENDING_TIMEOUT_S = 30.0
+
+
+@dataclass(slots=True)
+class _Entry(Generic[T]):
+    session: T
+    connected: bool
+    timer: asyncio.TimerHandle | None = None
+
+
+class Registry(Mapping[str, T]):
+    """The live sessions by id; a read-only mapping to the outside. App loop only.
+
+    Args:
+        limit: Places.
+        drop: Closes a session that never connected, with the reason.
+        pending_limit: Pending connections that may exist at once.
+        pending_timeout_s: How long one may stay pending.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        drop: Callable[[T, str], Awaitable[None]],
+        *,
+        pending_limit: int | None = None,
+        pending_timeout_s: float = PENDING_TIMEOUT_S,
+    ) -> None:
+        self.limit = limit
+        self._drop = drop
+        self._pending_limit = pending_limit if pending_limit is not None else limit + 32
+        self._pending_timeout_s = pending_timeout_s
+        self._entries: dict[str, _Entry[T]] = {}
+        self._dropping: set[asyncio.Task[None]] = set()
+
+    def __getitem__(self, session_id: str) -> T:
+        return self._entries[session_id].session
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def connected_ids(self) -> list[str]:
+        """Ids of the sessions that take a place."""
+        return [session_id for session_id, entry in self._entries.items() if entry.connected]
+
+    def check(self, session_id: str) -> None:
+        """Whether a new session may come.
+
+        Raises:
+            SignalingError: ``connection_already_exists`` or ``concurrency_limit_reached``.
+        """
+        if session_id in self._entries:
+            raise SignalingError("connection_already_exists")
+        if len(self.connected_ids) >= self.limit:
+            raise SignalingError("concurrency_limit_reached", limit=self.limit)
+
+    def add_connected(self, session_id: str, session: T) -> None:
+        """Give a place to a session whose connection is up.
+
+        Raises:
+            SignalingError: As of :meth:`check`.
+        """
+        self.check(session_id)
+        self._entries[session_id] = _Entry(session, connected=True)
+
+    def add_pending(self, session_id: str, session: T) -> None:
+        """Note a session whose connection is being made.
+
+        Raises:
+            SignalingError: As of :meth:`check`.
+        """
+        self.check(session_id)
+        pending = [other for other, entry in self._entries.items() if not entry.connected]
+        for other in pending[: len(pending) - self._pending_limit + 1]:
+            self._expire(other, "too_many_pending_connections")
+        timer = asyncio.get_running_loop().call_later(
+            self._pending_timeout_s, self._expire, session_id, "connection_timeout"
+        )
+        self._entries[session_id] = _Entry(session, connected=False, timer=timer)
+
+    def connect(self, session_id: str) -> None:
+        """A pending connection is up.
+
+        Raises:
+            SignalingError: ``concurrency_limit_reached``, when others were faster; or ``unknown_connection``.
+        """
+        entry = self._entries.get(session_id)
+        if entry is None:
+            raise SignalingError("unknown_connection")
+        if entry.connected:
+            return
+        if len(self.connected_ids) >= self.limit:
+            raise SignalingError("concurrency_limit_reached", limit=self.limit)
+        entry.connected = True
+        self._stop_timer(entry)
+
+    def remove(self, session_id: str) -> None:
+        """Free the place; unknown ids are no error."""
+        entry = self._entries.pop(session_id, None)
+        if entry is not None:
+            self._stop_timer(entry)
+
+    def _expire(self, session_id: str, reason: str) -> None:
+        entry = self._entries.pop(session_id, None)
+        if entry is None:
+            return
+        self._stop_timer(entry)
+        logger.info("connection %s never came up (%s)", session_id, reason)
+        task = asyncio.ensure_future(self._drop(entry.session, reason))
+        self._dropping.add(task)
+        task.add_done_callback(self._dropping.discard)
+
+    @staticmethod
+    def _stop_timer(entry: _Entry[T]) -> None:
+        if entry.timer is not None:
+            entry.timer.cancel()
+            entry.timer = None

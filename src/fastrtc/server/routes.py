@@ -1,0 +1,179 @@
+"""The stream's endpoints as routes of a FastAPI or a Starlette app, from one definition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from fastrtc.errors import ConfigurationError, ProtocolError
+from fastrtc.wire.twilio import connect_twiml
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MAX_BODY_BYTES = 1_000_000
+
+HttpEndpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+SocketEndpoint: TypeAlias = Callable[[WebSocket], Awaitable[None]]
+
+OFFER_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "webrtc_id"],
+    "properties": {
+        "type": {"type": "string", "enum": ["offer", "ice-candidate"]},
+        "webrtc_id": {"type": "string", "description": "Any id; the same for the offer and its candidates."},
+        "sdp": {"type": "string", "description": "The offer."},
+        "candidate": {
+            "type": "object",
+            "nullable": True,
+            "description": "RTCIceCandidate.toJSON(); null: no more candidates.",
+        },
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRoute:
+    """An endpoint of one POST."""
+
+    path: str
+    endpoint: HttpEndpoint
+    summary: str
+    body_schema: dict[str, Any] | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRoute:
+    """A WebSocket endpoint."""
+
+    path: str
+    endpoint: SocketEndpoint
+
+
+RouteDefinition: TypeAlias = HttpRoute | SocketRoute
+
+
+def mount(
+    app: Starlette,
+    path: str,
+    routes: Sequence[RouteDefinition],
+    *,
+    tags: list[str | Enum] | None = None,
+    lifespan: Callable[[], AbstractAsyncContextManager[None]],
+) -> None:
+    """Add routes to an app, and a context that lives as long as the app serves.
+
+    Args:
+        app: A FastAPI or Starlette app; with FastAPI the routes appear in its documentation.
+        path: Prefix of every route: empty, or it begins with ``/`` and ends without one.
+        routes: What to add.
+        tags: Of the documentation.
+        lifespan: Entered after the app's own lifespan, left before it.
+
+    Raises:
+        ConfigurationError: Another kind of app, or a bad prefix.
+    """
+    if not isinstance(app, Starlette):
+        raise ConfigurationError(f"mount() needs a FastAPI or Starlette app, got {type(app).__name__}")
+    if path and (not path.startswith("/") or path.endswith("/")):
+        raise ConfigurationError(f'the path must begin with "/" and not end with it, or be empty; got {path!r}')
+    if not _mount_fastapi(app, path, routes, tags):
+        for route in routes:
+            if isinstance(route, HttpRoute):
+                app.router.routes.append(Route(path + route.path, route.endpoint, methods=["POST"]))
+            else:
+                app.router.routes.append(WebSocketRoute(path + route.path, route.endpoint))
+    app.router.lifespan_context = _wrapped(app.router.lifespan_context, lifespan)
+
+
+def _mount_fastapi(app: Starlette, path: str, routes: Sequence[RouteDefinition], tags: list[str | Enum] | None) -> bool:
+    from fastapi import APIRouter, FastAPI
+
+    if not isinstance(app, FastAPI):
+        return False
+    router = APIRouter(prefix=path)
+    for route in routes:
+        if isinstance(route, SocketRoute):
+            router.add_api_websocket_route(route.path, route.endpoint)
+            continue
+        schema = route.body_schema
+        extra = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+        router.add_api_route(
+            route.path,
+            route.endpoint,
+            methods=["POST"],
+            tags=tags,
+            summary=route.summary,
+            response_model=None,
+            openapi_extra=extra if schema else None,
+        )
+    app.include_router(router)
+    return True
+
+
+def _wrapped(outer: Any, inner: Callable[[], AbstractAsyncContextManager[None]]) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[Any]:
+        async with outer(app) as state, inner():
+            yield state
+
+    return lifespan
+
+
+async def read_json(request: Request) -> Any:
+    """The JSON body of a request.
+
+    Raises:
+        ProtocolError: Too long, or not JSON.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise ProtocolError(f"the body is longer than {MAX_BODY_BYTES} bytes")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("the body must be JSON") from error
+
+
+def unprocessable(error: ProtocolError) -> HTTPException:
+    """HTTP 422 in the form of FastAPI's own validation errors."""
+    return HTTPException(422, detail=[{"type": "value_error", "loc": ["body"], "msg": str(error)}])  # type: ignore[arg-type]
+
+
+def json_endpoint(call: Callable[[Any], Awaitable[Any]]) -> HttpEndpoint:
+    """An endpoint that passes the request's JSON to ``call`` and answers with what it returns."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            answer = await call(await read_json(request))
+        except ProtocolError as error:
+            return JSONResponse({"detail": unprocessable(error).detail}, status_code=422)
+        except HTTPException as error:
+            return JSONResponse({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
+        return answer if isinstance(answer, Response) else JSONResponse(answer)
+
+    return endpoint
+
+
+async def incoming_call(request: Request) -> Response:
+    """Answer Twilio's webhook of a call with TwiML that connects it to ``telephone/handler`` beside this path."""
+    prefix = request.url.path.removesuffix("/telephone/incoming")
+    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or request.url.netloc
+    form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+    known = {name: form[key] for key, name in (("From", "from"), ("To", "to")) if key in form}
+    twiml = connect_twiml(f"wss://{host}{prefix}/telephone/handler", parameters=known)
+    return Response(twiml, media_type="application/xml")

@@ -1,0 +1,238 @@
+"""Offers and candidates: from the JSON of ``/webrtc/offer`` to sessions over an engine's connections.
+
+A refusal is no HTTP error: clients of FastRTC expect status 200 and ``{"status": "failed", "meta": {"error": ...}}``.
+
+==============================  ==========================================================
+``meta.error``                  when
+==============================  ==========================================================
+``concurrency_limit_reached``   all places are taken; ``meta.limit`` says how many there are
+``connection_already_exists``   the ``webrtc_id`` is in use
+``unknown_connection``          a candidate for an id without an offer
+``connection_closed``           a candidate for a connection that is over
+``invalid_candidate_format``    a candidate that cannot be read
+``invalid_sdp``                 an offer that the engine cannot answer; ``meta.detail`` says why
+``unsupported_modality``        the stream serves video, which this version does not
+``unsupported_handler``         the stream's handler is no stream handler
+==============================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fastrtc.context import Context
+from fastrtc.errors import ConfigurationError, EngineError, ProtocolError, SignalingError
+from fastrtc.transports.webrtc.candidate import IceCandidate
+from fastrtc.transports.webrtc.engine import IceServer, PeerOptions, PeerState, load_engine
+from fastrtc.transports.webrtc.link import WebRtcLink
+from fastrtc.wire.messages import ErrorMessage, encode_server_message
+from fastrtc.wire.offer import Candidate, Offer, parse_offer_body
+
+if TYPE_CHECKING:
+    from fastrtc.server.host import SessionHost
+    from fastrtc.session import Session
+    from fastrtc.transports.webrtc.engine import AnsweringPeer, RtcEngine
+
+logger = logging.getLogger(__name__)
+
+
+class Signaling:
+    """Answers offers with sessions of one host.
+
+    Args:
+        host: Makes and keeps the sessions.
+        engine: An engine, its name, or None for the default; loaded at the first offer.
+        modality: Of the stream.
+        rtc_configuration: ``RTCConfiguration`` of this side: ``{"iceServers": [{"urls", "username", "credential"}]}``.
+
+    Raises:
+        ConfigurationError: ``rtc_configuration`` has another form.
+    """
+
+    def __init__(
+        self,
+        host: SessionHost,
+        *,
+        engine: str | RtcEngine | None = None,
+        modality: str = "audio",
+        rtc_configuration: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._host = host
+        self._chosen = engine
+        self._loaded: RtcEngine | None = None
+        self._modality = modality
+        self._options = PeerOptions(ice_servers=ice_servers(rtc_configuration))
+        self._calls: dict[str, WebRtcCall] = {}
+        self._answering: set[str] = set()
+
+    async def handle(self, body: object) -> dict[str, Any]:
+        """Handle one body.
+
+        Returns:
+            The answer as JSON: ``{"sdp", "type"}``, ``{"status": "success"}``, or a failure.
+
+        Raises:
+            ProtocolError: The body is neither an offer nor a candidate.
+        """
+        message = parse_offer_body(body)
+        try:
+            if isinstance(message, Offer):
+                return await self._answer(message)
+            return await self._add_candidate(message)
+        except SignalingError as error:
+            return error.as_json()
+
+    async def _answer(self, offer: Offer) -> dict[str, Any]:
+        if self._modality != "audio":
+            raise SignalingError(
+                "unsupported_modality",
+                detail=f'this version serves audio only, and the stream says modality="{self._modality}"',
+            )
+        if offer.webrtc_id in self._answering:
+            raise SignalingError("connection_already_exists")
+        self._host.sessions.check(offer.webrtc_id)
+        handler = self._host.new_handler()
+        call = WebRtcCall(offer.webrtc_id, self._host, self._forget)
+        self._answering.add(offer.webrtc_id)
+        try:
+            peer = await self._engine().answer(offer.sdp, self._options, call)
+            call.peer = peer
+            link = WebRtcLink(peer)
+            session = self._host.open_pending(offer.webrtc_id, handler, link, Context(webrtc_id=offer.webrtc_id))
+        except EngineError as error:
+            raise SignalingError("invalid_sdp", detail=str(error)) from error
+        except SignalingError:
+            await call.abandon()
+            raise
+        finally:
+            self._answering.discard(offer.webrtc_id)
+        self._calls[offer.webrtc_id] = call
+        call.carry(session)
+        return {"sdp": peer.answer_sdp, "type": "answer"}
+
+    async def _add_candidate(self, message: Candidate) -> dict[str, Any]:
+        call = self._calls.get(message.webrtc_id)
+        if call is None or call.peer is None:
+            raise SignalingError("unknown_connection")
+        if call.peer.state is PeerState.CLOSED:
+            raise SignalingError("connection_closed")
+        try:
+            candidate = IceCandidate.from_json(message.value)
+        except ProtocolError as error:
+            raise SignalingError("invalid_candidate_format", detail=str(error)) from error
+        try:
+            await call.peer.add_candidate(None if candidate.is_end else candidate)
+        except EngineError as error:
+            raise SignalingError(str(error)) from error
+        return {"status": "success"}
+
+    def _forget(self, webrtc_id: str, call: WebRtcCall) -> None:
+        if self._calls.get(webrtc_id) is call:
+            del self._calls[webrtc_id]
+
+    def _engine(self) -> RtcEngine:
+        if self._loaded is None:
+            self._loaded = (
+                load_engine(self._chosen) if self._chosen is None or isinstance(self._chosen, str) else (self._chosen)
+            )
+        return self._loaded
+
+
+class WebRtcCall:
+    """Passes what an engine reports about one connection to its session (a ``PeerObserver``). App loop.
+
+    Args:
+        webrtc_id: Of the offer.
+        host: Keeps the session.
+        on_over: Called once, with the id and this call, when the connection is of no more use.
+    """
+
+    def __init__(self, webrtc_id: str, host: SessionHost, on_over: Callable[[str, WebRtcCall], None]) -> None:
+        self._webrtc_id = webrtc_id
+        self._host = host
+        self._on_over = on_over
+        self._session: Session | None = None
+        self._early: list[str] = []
+        self._state = PeerState.NEW
+        self._is_up = False
+        self._is_over = False
+        self.peer: AnsweringPeer | None = None
+
+    def carry(self, session: Session) -> None:
+        """The session of this connection; what was reported before it existed is passed on now."""
+        self._session = session
+        early, self._early = self._early, []
+        for text in early:
+            self.on_message(text)
+        self._act()
+
+    async def abandon(self) -> None:
+        """There will be no session: close the connection."""
+        self._is_over = True
+        if self.peer is not None:
+            await self.peer.close()
+
+    def on_state(self, state: PeerState) -> None:
+        logger.debug("connection %s: %s", self._webrtc_id, state)
+        self._state = state
+        self._act()
+
+    def on_channel_open(self) -> None:
+        logger.debug("connection %s: data channel open", self._webrtc_id)
+
+    def on_message(self, text: str) -> None:
+        if self._session is None:
+            self._early.append(text)
+            return
+        try:
+            self._session.receive_message(text)
+        except ProtocolError as error:
+            self._session.link.send(encode_server_message(ErrorMessage(str(error))))
+
+    def on_candidate(self, candidate: IceCandidate) -> None:
+        logger.debug("connection %s: late local candidate %s", self._webrtc_id, candidate.line)
+
+    def _act(self) -> None:
+        if self._session is None or self._is_over:
+            return
+        if self._state is PeerState.CONNECTED and not self._is_up:
+            self._is_up = True
+            self._host.spawn(self._start(self._session), "fastrtc-session-start")
+        elif self._state in (PeerState.FAILED, PeerState.CLOSED):
+            self._is_over = True
+            self._on_over(self._webrtc_id, self)
+            reason = "connection_failed" if self._state is PeerState.FAILED else "disconnected"
+            self._host.spawn(self._session.close(reason), "fastrtc-session-close")
+
+    async def _start(self, session: Session) -> None:
+        try:
+            self._host.connected(self._webrtc_id)
+        except SignalingError as error:
+            logger.info("connection %s came up too late: %s", self._webrtc_id, error.code)
+            if self.peer is not None:
+                self.peer.send(encode_server_message(ErrorMessage("Too many people are connected. Try again later.")))
+            await session.close(error.code)
+            return
+        await session.start()
+
+
+def ice_servers(rtc_configuration: Mapping[str, Any] | None) -> tuple[IceServer, ...]:
+    """The ICE servers of an ``RTCConfiguration``.
+
+    Raises:
+        ConfigurationError: It has another form.
+    """
+    servers = (rtc_configuration or {}).get("iceServers", [])
+    if not isinstance(servers, list | tuple):
+        raise ConfigurationError('"iceServers" must be a list of {"urls": ...}')
+    return tuple(_ice_server(server) for server in servers)
+
+
+def _ice_server(server: object) -> IceServer:
+    urls = server.get("urls") if isinstance(server, Mapping) else None
+    urls = (urls,) if isinstance(urls, str) else urls
+    if not isinstance(server, Mapping) or not isinstance(urls, list | tuple) or not all(map(str, urls)):
+        raise ConfigurationError(f'an ICE server must be {{"urls": "stun:... or turn:..."}}; got {server!r}')
+    return IceServer(urls=tuple(map(str, urls)), username=server.get("username"), credential=server.get("credential"))

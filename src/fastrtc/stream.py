@@ -1,0 +1,401 @@
+"""``Stream``: a handler, the connections to it, and the routes that an app mounts."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from fastrtc.errors import ConfigurationError
+from fastrtc.handlers.base import StreamHandlerBase
+from fastrtc.server.body import Body
+
+if TYPE_CHECKING:
+    from enum import Enum
+
+    from starlette.applications import Starlette
+    from starlette.routing import BaseRoute
+
+    from fastrtc.events import Event
+    from fastrtc.outputs import AdditionalOutputs, WebRTCData
+    from fastrtc.server.host import SessionHost
+    from fastrtc.server.outputs import OutputQueue
+    from fastrtc.server.signaling import Signaling
+    from fastrtc.session import Session
+    from fastrtc.transports.webrtc.engine import RtcEngine
+
+logger = logging.getLogger(__name__)
+
+Mode: TypeAlias = Literal["send-receive", "receive", "send"]
+Modality: TypeAlias = Literal["video", "audio", "audio-video"]
+RtcConfiguration: TypeAlias = dict[str, Any]
+RtcConfigurationSource: TypeAlias = (
+    RtcConfiguration | Callable[[], RtcConfiguration] | Callable[[], Awaitable[RtcConfiguration]]
+)
+
+FETCH_TIMEOUT_S = 10.0
+
+
+class UIArgs(TypedDict, total=False):
+    """What the Gradio page of a stream can be told.
+
+    Attributes:
+        title: Heading of the page.
+        subtitle: Text below it.
+        icon: File or URL of the picture on the button.
+        icon_button_color: CSS colour of the button.
+        pulse_color: CSS colour of its animation.
+        icon_radius: Roundness of the picture in percent.
+        send_input_on: When inputs are sent: at every ``change``, or at ``submit``.
+        hide_title: Show no heading.
+        full_screen: Fill the window.
+    """
+
+    title: str
+    subtitle: str
+    icon: str
+    icon_button_color: str
+    pulse_color: str
+    icon_radius: int
+    send_input_on: Literal["submit", "change"]
+    hide_title: bool
+    full_screen: bool
+
+
+class Stream:
+    """Serves a handler over WebRTC, WebSocket and telephone.
+
+    Args:
+        handler: ``ReplyOnPause`` or another stream handler; every session gets a ``copy()`` of it.
+        additional_outputs_handler: Updates the page's components with additional outputs.
+        mode: Direction of the media, as the client sees it.
+        modality: Kind of the media. A handler of audio is served as audio whatever is said here.
+        concurrency_limit: Sessions at once; ``"default"`` and None mean one.
+        time_limit: Seconds that a session may last.
+        allow_extra_tracks: Ignore tracks of the client that the modality does not use, instead of refusing them.
+        rtp_params: Parameters for the browser's RTP senders.
+        rtc_configuration: ICE servers for the browser: a dict, or a function or coroutine function that makes one.
+        server_rtc_configuration: ICE servers for this side.
+        track_constraints: What the browser asks of its devices.
+        additional_inputs: Gradio components whose values the handler gets.
+        additional_outputs: Gradio components that additional outputs update.
+        ui_args: Looks of the Gradio page.
+        verbose: Say where the endpoints are when the app starts.
+        engine: The WebRTC engine, or its name: ``"wrtc"`` or ``"aiortc"``; None: ``FASTRTC_ENGINE``, else ``"wrtc"``.
+        on_event: Called with a session's id and each of its events, on the app's loop.
+
+    Raises:
+        ConfigurationError: An argument that cannot work.
+    """
+
+    def __init__(
+        self,
+        handler: Any,
+        *,
+        additional_outputs_handler: Callable[..., Any] | None = None,
+        mode: Mode = "send-receive",
+        modality: Modality = "video",
+        concurrency_limit: int | Literal["default"] | None = "default",
+        time_limit: float | None = None,
+        allow_extra_tracks: bool = False,
+        rtp_params: dict[str, Any] | None = None,
+        rtc_configuration: RtcConfigurationSource | None = None,
+        server_rtc_configuration: RtcConfiguration | None = None,
+        track_constraints: dict[str, Any] | None = None,
+        additional_inputs: list[Any] | None = None,
+        additional_outputs: list[Any] | None = None,
+        ui_args: UIArgs | None = None,
+        verbose: bool = True,
+        engine: str | RtcEngine | None = None,
+        on_event: Callable[[str, Event], None] | None = None,
+    ) -> None:
+        _check_choice("mode", mode, ("send-receive", "receive", "send"))
+        _check_choice("modality", modality, ("video", "audio", "audio-video"))
+        if additional_outputs and additional_outputs_handler is None:
+            raise ConfigurationError("additional_outputs needs an additional_outputs_handler that updates them")
+        self.event_handler = handler
+        self.mode: Mode = mode
+        self.modality: Modality = "audio" if _is_audio_only(handler) else modality
+        self.concurrency_limit = _limit(concurrency_limit)
+        self.concurrency_limit_gradio = concurrency_limit
+        self.time_limit = time_limit
+        self.allow_extra_tracks = allow_extra_tracks
+        self.rtp_params = rtp_params
+        self.rtc_configuration = rtc_configuration
+        self.server_rtc_configuration = server_rtc_configuration
+        self.track_constraints = track_constraints
+        self.additional_outputs_handler = additional_outputs_handler
+        self.additional_input_components = additional_inputs
+        self.additional_output_components = additional_outputs
+        self.ui_args = ui_args
+        self.verbose = verbose
+        self._engine = engine
+        self._on_event = on_event
+        self._ui: Any = None
+        self._made_host: SessionHost | None = None
+        self._made_signaling: Signaling | None = None
+        _ask_for_inputs(handler, ui_args)
+
+    # ------------------------------------------------------------------ what lives
+
+    @property
+    def connections(self) -> Mapping[str, Session]:
+        """The live sessions by ``webrtc_id``, those that are connecting included."""
+        return self._host.sessions
+
+    @property
+    def handlers(self) -> Mapping[str, StreamHandlerBase]:
+        """Each live session's own handler."""
+        return self._host.handlers
+
+    @property
+    def additional_outputs(self) -> Mapping[str, OutputQueue]:
+        """Each live session's queue of additional outputs."""
+        return self._host.outputs
+
+    @property
+    def ui(self) -> Any:
+        """The Gradio page, if one was set.
+
+        Raises:
+            ConfigurationError: None was set; this version makes none.
+        """
+        if self._ui is None:
+            raise ConfigurationError(
+                "this version makes no Gradio page. Run `fastrtc serve your_module:stream` for the built-in page, or "
+                "assign a page of your own: stream.ui = blocks"
+            )
+        return self._ui
+
+    @ui.setter
+    def ui(self, blocks: Any) -> None:
+        self._ui = blocks
+
+    # ------------------------------------------------------------------ serving
+
+    def mount(self, app: Starlette, path: str = "", tags: list[str | Enum] | None = None) -> None:
+        """Add the endpoints to an app; its sessions end when the app stops.
+
+        ``POST /webrtc/offer``, ``/websocket/offer`` (WebSocket), ``POST /telephone/incoming``, ``/telephone/handler``
+        (WebSocket).
+
+        Args:
+            app: A FastAPI or Starlette app.
+            path: Prefix of the endpoints.
+            tags: Of the endpoints in FastAPI's documentation.
+
+        Raises:
+            ConfigurationError: Another kind of app, or a prefix that cannot be one.
+        """
+        from fastrtc.server import routes
+
+        endpoints: list[routes.RouteDefinition] = [
+            routes.HttpRoute(
+                "/webrtc/offer", routes.json_endpoint(self._answer), "Answer a WebRTC offer", routes.OFFER_SCHEMA
+            ),
+            routes.SocketRoute("/websocket/offer", self.websocket_offer),
+            routes.HttpRoute("/telephone/incoming", routes.incoming_call, "Answer a telephone call"),
+            routes.SocketRoute("/telephone/handler", self.telephone_handler),
+        ]
+        routes.mount(app, path, endpoints, tags=tags, lifespan=lambda: self._while_serving(path))
+
+    async def offer(self, body: Body) -> dict[str, Any]:
+        """Answer an offer or take an ICE candidate, for apps that have a route of their own.
+
+        Args:
+            body: ``webrtc_id``, ``type`` and ``sdp`` or ``candidate``; a mapping does, too.
+
+        Returns:
+            ``{"sdp", "type"}``, ``{"status": "success"}`` or ``{"status": "failed", "meta": {"error": ...}}``.
+
+        Raises:
+            HTTPException: 422, for a body that is none of these.
+        """
+        from fastrtc.errors import ProtocolError
+        from fastrtc.server.routes import unprocessable
+
+        try:
+            return await self._answer(body.model_dump() if isinstance(body, Body) else body)
+        except ProtocolError as error:
+            raise unprocessable(error) from error
+
+    async def websocket_offer(self, websocket: WebSocket) -> None:
+        """Serve a session over this WebSocket; returns when it is over."""
+        from fastrtc.transports.websocket import WebSocketConversation
+
+        await WebSocketConversation(websocket, self._host).run()
+
+    async def telephone_handler(self, websocket: WebSocket) -> None:
+        """Serve a telephone call (Twilio Media Streams) over this WebSocket; returns when it is over."""
+        from fastrtc.transports.telephone import TelephoneConversation
+
+        await TelephoneConversation(websocket, self._host).run()
+
+    async def handle_incoming_call(self, request: Request) -> Response:
+        """Answer Twilio's webhook of an incoming call with TwiML that connects it to ``/telephone/handler``."""
+        from fastrtc.server.routes import incoming_call
+
+        return await incoming_call(request)
+
+    async def close(self, reason: str = "server_shutdown") -> None:
+        """End all sessions; returns when they are shut down. Apps that mount the stream need not call it."""
+        if self._made_host is not None:
+            await self._made_host.close_all(reason)
+
+    def page(self, base: str = ".") -> list[BaseRoute]:
+        """The routes of the built-in page: ``app.router.routes.extend(stream.page())``, or a ``Mount`` of them.
+
+        Args:
+            base: Where the stream is mounted, seen from the page: ``"."`` beside it, ``".."`` one above.
+        """
+        from fastrtc.ui.page import PageConfig, page_routes
+
+        looks = self.ui_args or {}
+        config = PageConfig(
+            title=looks.get("title") or "fastrtc",
+            subtitle=looks.get("subtitle") or "",
+            modality=self.modality,
+            mode=self.mode,
+            base=base,
+            rtc_configuration=self.rtc_configuration,
+            track_constraints=self.track_constraints or {},
+            time_limit_s=self.time_limit,
+        )
+        return page_routes(config)
+
+    # ------------------------------------------------------------------ talking to sessions
+
+    def set_input(self, webrtc_id: str, *args: Any) -> None:
+        """Give a session the values of its additional inputs. Any thread; an unknown id is ignored."""
+        session = self._host.sessions.get(webrtc_id)
+        if session is not None:
+            session.set_args(list(args))
+
+    def trigger_response(self, webrtc_id: str) -> None:
+        """Have a session answer now, without waiting for a pause. Any thread; an unknown id is ignored."""
+        session = self._host.sessions.get(webrtc_id)
+        if session is not None:
+            session.trigger_response()
+
+    async def update_connection(self, webrtc_data: str | WebRTCData, desired_state: Literal["closed"]) -> None:
+        """Ask a session's client to bring its connection into a state."""
+        from fastrtc.wire.messages import create_message
+
+        webrtc_id = webrtc_data if isinstance(webrtc_data, str) else webrtc_data.webrtc_id
+        session = self._host.sessions.get(webrtc_id)
+        if session is not None:
+            session.link.send(create_message("update_connection", desired_state))
+
+    def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
+        """The additional outputs of a session as they come; ends with the session.
+
+        It may be asked before the session exists, and then waits a minute for it.
+        """
+        return self._host.outputs.listen(webrtc_id)
+
+    async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
+        """The oldest additional outputs that were not fetched yet.
+
+        Raises:
+            TimeoutError: None came within ten seconds, or the session is over.
+        """
+        return await self._host.outputs.fetch(webrtc_id, FETCH_TIMEOUT_S)
+
+    async def resolve_rtc_configuration(self) -> RtcConfiguration:
+        """The browser's ``RTCConfiguration``; empty if none was given."""
+        return await self.get_rtc_configuration() or {}
+
+    async def get_rtc_configuration(self) -> RtcConfiguration | None:
+        """The browser's ``RTCConfiguration``, from wherever it comes; plain functions run on a thread."""
+        source: Any = self.rtc_configuration
+        if callable(source):
+            source = source() if _is_coroutine_function(source) else await asyncio.to_thread(source)
+        configuration: RtcConfiguration | None = await source if inspect.isawaitable(source) else source
+        return configuration
+
+    # ------------------------------------------------------------------ parts, made when first needed
+
+    @property
+    def _host(self) -> SessionHost:
+        if self._made_host is None:
+            from fastrtc.server.host import SessionHost
+
+            self._made_host = SessionHost(
+                self.event_handler,
+                concurrency_limit=self.concurrency_limit,
+                time_limit_s=self.time_limit,
+                on_event=self._on_event,
+            )
+        return self._made_host
+
+    @property
+    def _signaling(self) -> Signaling:
+        if self._made_signaling is None:
+            from fastrtc.server.signaling import Signaling
+
+            self._made_signaling = Signaling(
+                self._host,
+                engine=self._engine,
+                modality=self.modality,
+                rtc_configuration=self.server_rtc_configuration,
+            )
+        return self._made_signaling
+
+    async def _answer(self, body: Any) -> dict[str, Any]:
+        return await self._signaling.handle(body)
+
+    def _while_serving(self, path: str) -> AbstractAsyncContextManager[None]:
+        @asynccontextmanager
+        async def serving() -> AsyncIterator[None]:
+            self._say_hello(path)
+            try:
+                yield
+            finally:
+                await self.close()
+
+        return serving()
+
+    def _say_hello(self, path: str) -> None:
+        if self.verbose:
+            sys.stderr.write(f"fastrtc: voice sessions at {path}/webrtc/offer and {path}/websocket/offer\n")
+        if self.rtc_configuration is None and (os.getenv("SPACE_ID") or "google.colab" in sys.modules):
+            logger.warning(
+                "this place reaches browsers only through a TURN server: give Stream an rtc_configuration "
+                "(without one, clients fall back to the WebSocket)"
+            )
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigurationError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
+
+
+def _limit(value: int | str | None) -> int:
+    if value is None or value == "default":
+        return 1
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigurationError(f'concurrency_limit must be a whole number from 1, "default" or None; got {value!r}')
+    return value
+
+
+def _is_audio_only(handler: object) -> bool:
+    return isinstance(handler, StreamHandlerBase) and not hasattr(handler, "video_emit")
+
+
+def _ask_for_inputs(handler: Any, ui_args: Mapping[str, Any] | None) -> None:
+    """A page with a text box sends its text as an input, so the reply function has to wait for it."""
+    if (ui_args or {}).get("variant") == "textbox" and hasattr(handler, "needs_args"):
+        handler.needs_args = True
+
+
+def _is_coroutine_function(source: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(source) or inspect.iscoroutinefunction(getattr(source, "__call__", None))  # noqa: B004

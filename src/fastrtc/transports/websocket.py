@@ -1,0 +1,91 @@
+"""Sessions over FastRTC's WebSocket protocol (:mod:`fastrtc.wire.websocket`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastrtc.audio import PCM
+from fastrtc.context import Context
+from fastrtc.errors import ProtocolError
+from fastrtc.media.g711 import encode_ulaw
+from fastrtc.transports.socket import SocketConversation, SocketLink, Switchboard
+from fastrtc.wire import websocket as wire
+from fastrtc.wire.messages import ClientHello, parse_client_message
+
+if TYPE_CHECKING:
+    from starlette.websockets import WebSocket
+
+
+class WebSocketLink(SocketLink):
+    """The audio of one WebSocket client, at the handler's rates in both directions."""
+
+    _client_clears = False
+
+    def encode_audio(self, pcm: PCM) -> str:
+        return wire.encode_frame(wire.Media(encode_ulaw(pcm)))
+
+    def flush(self) -> bool:
+        # A client that knows no "clear" plays what it has, so nothing is taken out of the middle of it.
+        if self._client_clears:
+            self._outbox.drop_audio()
+            self._outbox.put_text(wire.encode_frame(wire.Clear()))
+        return self._client_clears
+
+    def learn(self, message: str) -> None:
+        """Note what the client's messages tell about it: one that says hello understands ``clear``."""
+        if not self._client_clears and isinstance(parse_client_message(message), ClientHello):
+            self._client_clears = True
+
+
+class WebSocketConversation(SocketConversation):
+    """One WebSocket client."""
+
+    def __init__(self, websocket: WebSocket, switchboard: Switchboard) -> None:
+        super().__init__(websocket, switchboard)
+        self._link: WebSocketLink | None = None
+
+    async def take(self, text: str) -> None:
+        match wire.parse_client_frame(text):
+            case wire.Media(payload):
+                self._started().receive_ulaw(payload)
+            case wire.Start(websocket_id):
+                await self._start(websocket_id)
+            case wire.Ping():
+                await self.reply(wire.encode_frame(wire.Pong()))
+            case wire.Stop():
+                self.hang_up("stopped")
+            case wire.DataMessage(message):
+                self._started().learn(message)
+                if self.session is not None:
+                    self.session.receive_message(message)
+
+    async def reply(self, text: str) -> None:
+        if self._link is not None:
+            self._link.send(text)
+        else:
+            await self.websocket.send_text(text)
+
+    async def _start(self, websocket_id: str) -> None:
+        if self._link is not None:
+            raise ProtocolError("this connection has started already; open another one for another session")
+        handler = self.switchboard.new_handler()
+        handler.phone_mode = False
+        link = WebSocketLink(
+            self.websocket,
+            rate_in_hz=handler.input_sample_rate,
+            rate_out_hz=handler.output_sample_rate,
+            on_lost=self.hang_up,
+        )
+        context = Context(webrtc_id=websocket_id, websocket=self.websocket)
+        try:
+            session = self.switchboard.open(websocket_id, handler, link, context)
+        except BaseException:
+            link.abandon()
+            raise
+        self._link = link
+        self.begin(session)
+
+    def _started(self) -> WebSocketLink:
+        if self._link is None:
+            raise ProtocolError('send {"event": "start", "websocket_id": "<any id>"} first')
+        return self._link

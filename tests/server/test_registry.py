@@ -1,0 +1,95 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from fastrtc.errors import SignalingError
+from fastrtc.server.registry import Registry
+
+
+def run(scenario: Callable[[Registry[str], list[tuple[str, str]]], Awaitable[None]], **options: float) -> None:
+    async def play() -> None:
+        dropped: list[tuple[str, str]] = []
+
+        async def drop(session: str, reason: str) -> None:
+            dropped.append((session, reason))
+
+        await scenario(Registry(2, drop, **options), dropped)  # type: ignore[arg-type]
+
+    asyncio.run(play())
+
+
+def test_connected_sessions_take_places() -> None:
+    async def scenario(registry: Registry[str], _: object) -> None:
+        registry.add_connected("a", "A")
+        registry.add_connected("b", "B")
+        assert dict(registry) == {"a": "A", "b": "B"}
+        with pytest.raises(SignalingError) as refused:
+            registry.check("c")
+        assert refused.value.as_json() == {
+            "status": "failed",
+            "meta": {"error": "concurrency_limit_reached", "limit": 2},
+        }
+        registry.remove("a")
+        registry.add_connected("c", "C")
+
+    run(scenario)
+
+
+def test_an_id_is_used_once() -> None:
+    async def scenario(registry: Registry[str], _: object) -> None:
+        registry.add_pending("a", "A")
+        for add in (registry.add_pending, registry.add_connected):
+            with pytest.raises(SignalingError, match="connection_already_exists"):
+                add("a", "again")
+
+    run(scenario)
+
+
+def test_pending_connections_take_no_place() -> None:
+    async def scenario(registry: Registry[str], _: object) -> None:
+        for number in range(10):
+            registry.add_pending(f"p{number}", "P")
+        registry.add_connected("a", "A")
+        registry.connect("p3")
+        registry.connect("p3")
+        assert sorted(registry.connected_ids) == ["a", "p3"]
+        with pytest.raises(SignalingError, match="concurrency_limit_reached"):
+            registry.connect("p4")
+        with pytest.raises(SignalingError, match="unknown_connection"):
+            registry.connect("nobody")
+
+    run(scenario)
+
+
+def test_a_flood_of_offers_drops_the_oldest() -> None:
+    async def scenario(registry: Registry[str], dropped: list[tuple[str, str]]) -> None:
+        for number in range(5):
+            registry.add_pending(str(number), str(number))
+        await asyncio.sleep(0)
+        assert dropped == [("0", "too_many_pending_connections"), ("1", "too_many_pending_connections")]
+        assert list(registry) == ["2", "3", "4"]
+
+    run(scenario, pending_limit=3)
+
+
+def test_a_connection_that_never_comes_up_is_dropped() -> None:
+    async def play() -> None:
+        dropped: list[tuple[str, str]] = []
+        first_drop = asyncio.Event()
+
+        async def drop(session: str, reason: str) -> None:
+            dropped.append((session, reason))
+            first_drop.set()
+
+        registry: Registry[str] = Registry(2, drop, pending_timeout_s=0.01)
+        registry.add_pending("slow", "S")
+        registry.add_pending("quick", "Q")
+        registry.add_pending("given up", "G")
+        registry.connect("quick")
+        registry.remove("given up")
+        await asyncio.wait_for(first_drop.wait(), 5)
+        assert dropped == [("S", "connection_timeout")]
+        assert list(registry) == ["quick"]
+
+    asyncio.run(play())
