@@ -1,0 +1,293 @@
+"""The WebRTC engine ``aiortc`` (extra ``aiortc``): pure Python around FFmpeg, for platforms without ``wrtc``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+import aiortc
+from aiortc.exceptions import InvalidAccessError, InvalidStateError
+from aiortc.exceptions import OperationError as AiortcOperationError
+from aiortc.sdp import candidate_from_sdp
+
+from fastrtc.audio import PCM
+from fastrtc.errors import EngineError
+from fastrtc.transports.webrtc.aiortc_audio import Receiver, TickTrack
+from fastrtc.transports.webrtc.candidate import IceCandidate
+from fastrtc.transports.webrtc.engine import RATE_HZ, PeerObserver, PeerOptions, PeerState, PeerStats
+from fastrtc.transports.webrtc.outbox import Outbox
+from fastrtc.transports.webrtc.sdp import check_description, speech_parameters, with_opus_parameters
+
+_log = logging.getLogger(__name__)
+
+# What aiortc raises for a description that it cannot read: its parser asserts, splits and looks up.
+_ENGINE_ERRORS = (
+    InvalidAccessError,
+    InvalidStateError,
+    AiortcOperationError,
+    ValueError,
+    TypeError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    ConnectionError,
+)
+_CLOSE_TIMEOUT_S = 5.0
+
+
+class AiortcEngine:
+    """Makes peers of ``aiortc``."""
+
+    name = "aiortc"
+
+    async def answer(self, offer_sdp: str, options: PeerOptions, observer: PeerObserver) -> AiortcPeer:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcEngine`."""
+        check_description(offer_sdp)
+        return await self._described(options, observer, offer_sdp)
+
+    async def offer(self, options: PeerOptions, observer: PeerObserver) -> AiortcPeer:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcEngine`."""
+        return await self._described(options, observer, None)
+
+    async def _described(self, options: PeerOptions, observer: PeerObserver, offer_sdp: str | None) -> AiortcPeer:
+        peer = AiortcPeer(options, observer)
+        try:
+            if offer_sdp is None:
+                await peer.make_offer()
+            else:
+                await peer.make_answer(offer_sdp)
+        except _ENGINE_ERRORS as error:
+            await peer.close()
+            raise EngineError(f"the connection could not be described: {error}") from error
+        except BaseException:
+            await peer.close()
+            raise
+        return peer
+
+
+class AiortcPeer:
+    """One ``RTCPeerConnection``.
+
+    Args:
+        options: How to set it up.
+        observer: Who is told what happens.
+    """
+
+    def __init__(self, options: PeerOptions, observer: PeerObserver) -> None:
+        servers = [
+            aiortc.RTCIceServer(urls=list(server.urls), username=server.username, credential=server.credential)
+            for server in options.ice_servers
+        ]
+        self._options = options
+        self._observer = observer
+        self._loop = asyncio.get_running_loop()
+        self._state = PeerState.NEW
+        self._outbox = Outbox(self._loop)
+        self._channel: Any = None
+        self._receiver = Receiver()
+        self._closing: asyncio.Task[None] | None = None
+        self._track = TickTrack(self._loop, options.max_bitrate_bps) if options.has_audio_out else None
+        try:
+            self._pc: Any = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=servers))
+        except ValueError as error:
+            raise EngineError(f"the connection could not be made: {error}") from error
+        self._pc.on("track", self._on_track)
+        self._pc.on("datachannel", self._on_channel)
+        self._pc.on("connectionstatechange", self._on_connection_state)
+
+    @property
+    def state(self) -> PeerState:
+        """The current state."""
+        return self._state
+
+    @property
+    def answer_sdp(self) -> str:
+        """The local description, as it is to be sent to the other side."""
+        return self._local_sdp()
+
+    @property
+    def offer_sdp(self) -> str:
+        """The local description, as it is to be sent to the other side."""
+        return self._local_sdp()
+
+    async def make_answer(self, offer_sdp: str) -> None:
+        """Take an offer and describe this side. Called once, by the engine."""
+        await self._pc.setRemoteDescription(aiortc.RTCSessionDescription(offer_sdp, "offer"))
+        for transceiver in self._pc.getTransceivers():
+            if transceiver.kind != "audio":
+                transceiver.direction = "inactive"
+        if self._track is not None and any(t.kind == "audio" for t in self._pc.getTransceivers()):
+            self._pc.addTrack(self._track)
+        self._limit_gathering()
+        await self._pc.setLocalDescription(await self._pc.createAnswer())
+
+    async def make_offer(self) -> None:
+        """Describe this side. Called once, by the engine."""
+        if self._track is not None:
+            self._pc.addTrack(self._track)
+        else:
+            self._pc.addTransceiver("audio", direction="recvonly")
+        self._on_channel(self._pc.createDataChannel("text"))
+        self._limit_gathering()
+        await self._pc.setLocalDescription(await self._pc.createOffer())
+
+    async def set_answer(self, sdp: str) -> None:
+        """See :class:`~fastrtc.transports.webrtc.engine.OfferingPeer`."""
+        check_description(sdp)
+        try:
+            await self._pc.setRemoteDescription(aiortc.RTCSessionDescription(sdp, "answer"))
+        except _ENGINE_ERRORS as error:
+            raise EngineError(f"the answer could not be used: {error}") from error
+
+    async def add_candidate(self, candidate: IceCandidate | None) -> None:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
+        if self._state is PeerState.CLOSED:
+            return
+        # The end of candidates is not passed on: aioice would give up on pairs that its checks have yet to find.
+        if candidate is None or candidate.is_end or candidate.component != 1 or candidate.protocol != "udp":
+            return
+        try:
+            parsed = candidate_from_sdp(candidate.line.removeprefix("candidate:"))
+            parsed.sdpMid, parsed.sdpMLineIndex = candidate.sdp_mid, candidate.sdp_m_line_index
+            if parsed.sdpMid is None and parsed.sdpMLineIndex is None:
+                parsed.sdpMLineIndex = 0
+            await self._pc.addIceCandidate(parsed)
+        except _ENGINE_ERRORS as error:
+            _log.debug("a candidate was not used (%s): %s", candidate.line, error)
+
+    def read(self) -> PCM | None:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
+        return self._receiver.read()
+
+    def write(self, pcm: PCM | None) -> None:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
+        if self._track is not None and self._state is not PeerState.CLOSED:
+            self._track.write(pcm)
+
+    def flush(self) -> None:
+        """Nothing waits on this side: a tick is encoded when it is written."""
+
+    def send(self, text: str) -> None:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
+        self._outbox.send(text)
+
+    async def stats(self) -> PeerStats:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
+        if self._state is PeerState.CLOSED:
+            return PeerStats()
+        report = {item.type: item for item in (await self._pc.getStats()).values()}
+        inbound, outbound = report.get("inbound-rtp"), report.get("outbound-rtp")
+        remote = report.get("remote-inbound-rtp")
+        return PeerStats(
+            packets_received=int(_value(inbound, "packetsReceived")),
+            packets_sent=int(_value(outbound, "packetsSent")),
+            packets_lost=int(_value(inbound, "packetsLost")),
+            jitter_ms=1000 * _value(inbound, "jitter") / RATE_HZ,
+            round_trip_ms=1000 * _value(remote, "roundTripTime"),
+            remote_jitter_ms=1000 * _value(remote, "jitter") / RATE_HZ,
+            concealed_samples=self._receiver.concealed_samples,
+            dropped_samples=self._receiver.dropped_samples,
+        )
+
+    async def close(self) -> None:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._close())
+        if self._closing is not asyncio.current_task():
+            await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self._outbox.close()
+        self._pc.remove_all_listeners()
+        if self._channel is not None:
+            self._channel.remove_all_listeners()
+        if self._track is not None:
+            self._track.end()
+        self._change_state(PeerState.CLOSED)
+        await self._receiver.close()
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            await asyncio.wait_for(self._pc.close(), _CLOSE_TIMEOUT_S)
+
+    def _limit_gathering(self) -> None:
+        """Let no server hold up the description, and offer 127.0.0.1 where there is no other address.
+
+        aioice waits 5 s for STUN and leaves loopback out; it takes both as arguments of a method of the connection.
+        """
+        limit_s = self._options.gather_timeout_ms / 1000
+        transports = [t.receiver.transport for t in self._pc.getTransceivers()]
+        if self._pc.sctp is not None:
+            transports.append(self._pc.sctp.transport)
+        for dtls in transports:
+            connection = getattr(dtls.transport.iceGatherer, "_connection", None)
+            if connection is not None and "get_component_candidates" not in vars(connection):
+                connection.get_component_candidates = _limited(connection.get_component_candidates, limit_s)
+
+    def _local_sdp(self) -> str:
+        description = self._pc.localDescription
+        if description is None or self._state is PeerState.CLOSED:
+            raise EngineError("the connection is closed")
+        parameters = speech_parameters(self._options.max_bitrate_bps)
+        # This engine has no comfort noise, and a gap reads as loss: the other side had better send all the time.
+        return with_opus_parameters(description.sdp, {**parameters, "usedtx": "0"})
+
+    def _on_track(self, track: Any) -> None:
+        if track.kind == "audio":
+            self._receiver.receive_from(track)
+
+    def _on_channel(self, channel: Any) -> None:
+        if self._channel is not None:
+            _log.debug("a second data channel (%s) is ignored", channel.label)
+            return
+        self._channel = channel
+        channel.on("message", self._on_message)
+        channel.on("close", self._end)
+        if channel.readyState == "open":
+            self._on_channel_open()
+        else:
+            channel.on("open", self._on_channel_open)
+
+    def _on_channel_open(self) -> None:
+        self._outbox.open(self._deliver)
+        self._observer.on_channel_open()
+
+    def _deliver(self, text: str) -> None:
+        try:
+            self._channel.send(text)
+        except _ENGINE_ERRORS as error:
+            _log.debug("a message was not sent: %s", error)
+
+    def _on_message(self, data: Any) -> None:
+        if isinstance(data, str):
+            self._observer.on_message(data)
+        else:
+            _log.debug("a binary message was ignored")
+
+    def _on_connection_state(self) -> None:
+        state = PeerState(self._pc.connectionState)
+        if state is PeerState.CLOSED:
+            self._end()
+        else:
+            self._change_state(state)
+
+    def _end(self) -> None:
+        """The other side has gone: let go of everything, soon, and tell the observer by CLOSED."""
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._close())
+
+    def _change_state(self, state: PeerState) -> None:
+        if self._state not in (state, PeerState.CLOSED):
+            self._state = state
+            self._observer.on_state(state)
+
+
+def _limited(gather: Any, limit_s: float) -> Any:
+    async def limited(component: int, addresses: list[str]) -> Any:
+        return await gather(component=component, addresses=addresses or ["127.0.0.1"], timeout=limit_s)
+
+    return limited
+
+
+def _value(item: Any, name: str) -> float:
+    return float(getattr(item, name, None) or 0.0)

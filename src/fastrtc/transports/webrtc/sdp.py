@@ -1,0 +1,76 @@
+"""The few changes that are made to session descriptions: how Opus is to be used (RFC 7587, section 6.1).
+
+A parameter says what the describing side wishes to *receive*. So the ones put into the other side's description rule
+our encoder, and the ones put into ours rule theirs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from fastrtc.errors import EngineError
+
+_RTPMAP_OPUS = re.compile(r"a=rtpmap:(\d+) opus/48000/2", re.IGNORECASE)
+_FMTP = re.compile(r"a=fmtp:(\d+) (.*)")
+
+MAX_SDP_CHARS = 200_000
+
+
+def speech_parameters(max_bitrate_bps: int) -> dict[str, str]:
+    """Opus for one voice: mono, silent while nobody speaks, able to repair a lost packet from the next."""
+    return {
+        "minptime": "10",
+        "useinbandfec": "1",
+        "usedtx": "1",
+        "stereo": "0",
+        "sprop-stereo": "0",
+        "maxaveragebitrate": str(max_bitrate_bps),
+    }
+
+
+def with_opus_parameters(sdp: str, parameters: Mapping[str, str]) -> str:
+    """Set parameters of every Opus payload type; other parameters, lines and their order stay.
+
+    Args:
+        sdp: A session description; lines end with CR LF or LF.
+        parameters: Names and values for ``a=fmtp``.
+    """
+    lines = sdp.splitlines()
+    payloads = {match[1] for line in lines if (match := _RTPMAP_OPUS.match(line))}
+    described = {match[1] for line in lines if (match := _FMTP.match(line))}
+    out: list[str] = []
+    for line in lines:
+        fmtp, rtpmap = _FMTP.match(line), _RTPMAP_OPUS.match(line)
+        if fmtp and fmtp[1] in payloads:
+            out.append(f"a=fmtp:{fmtp[1]} {_merged(fmtp[2], parameters)}")
+            continue
+        out.append(line)
+        if rtpmap and rtpmap[1] not in described:
+            out.append(f"a=fmtp:{rtpmap[1]} {_merged('', parameters)}")
+    return "\r\n".join(out) + "\r\n" if out else sdp
+
+
+def _merged(old: str, parameters: Mapping[str, str]) -> str:
+    merged: dict[str, str | None] = {}
+    for item in old.split(";"):
+        name, equals, value = item.strip().partition("=")
+        if name:
+            merged[name] = value if equals else None
+    merged.update(parameters)
+    return ";".join(name if value is None else f"{name}={value}" for name, value in merged.items())
+
+
+def check_description(sdp: object) -> str:
+    """Refuse what cannot be a session description before an engine sees it.
+
+    Raises:
+        EngineError: Not text, not SDP, or larger than any browser's.
+    """
+    if not isinstance(sdp, str):
+        raise EngineError(f"a session description must be text, got {type(sdp).__name__}")
+    if len(sdp) > MAX_SDP_CHARS:
+        raise EngineError(f"a session description of {len(sdp)} characters is too long")
+    if not sdp.startswith("v=0") or "\nm=" not in sdp:
+        raise EngineError("not a session description: it must start with v=0 and have a media section")
+    return sdp
