@@ -10,6 +10,14 @@
  * @module
  */
 
+/**
+ * @typedef {import("./activity.js").Activity} Activity
+ * @typedef {import("./session.js").SessionOptions} SessionOptions
+ * @typedef {import("./turn-log.js").Turn} Turn
+ * @typedef {import("./messages.js").SessionEvent} SessionEvent
+ * @typedef {import("./messages.js").LatencyParts} LatencyParts
+ */
+
 export { Session, connect } from "./session.js";
 export { ClientError, MicrophoneError, SignalingError, TransportError } from "./errors.js";
 export { listMicrophones, openMicrophone } from "./devices.js";

@@ -343,6 +343,8 @@ export class Session extends EventTarget {
   async #onLost(reason) {
     if (this.#ended || this.#connecting) return;
     const { reconnect = true } = this.#options;
+    /** @type {ClientError} */
+    let failure = new TransportError("connection_lost", "The connection to the server was lost.", { reason });
     this.#become("reconnecting");
     for (let attempt = 1; reconnect && attempt <= RECONNECT_MS.length; attempt++) {
       this.#emit("reconnecting", { attempt, reason });
@@ -354,13 +356,15 @@ export class Session extends EventTarget {
         return;
       } catch (error) {
         if (this.#ended) return;
-        if (error instanceof ClientError && (error.code === "server_full" || error.code === "unauthorized")) {
-          this.#end("failed", error.message, error);
-          return;
+        // A full server may still hold the place of the connection that broke, until it notices.
+        if (error instanceof ClientError && error.code === "server_full") failure = error;
+        if (error instanceof ClientError && error.code === "unauthorized") {
+          failure = error;
+          break;
         }
       }
     }
-    this.#end("lost", reason, new TransportError("connection_lost", "The connection to the server was lost.", { reason }));
+    this.#end("lost", reason, failure);
   }
 
   /** @param {Activity} activity */
