@@ -70,8 +70,11 @@ for module_name in MODULES:
         names = sorted(set(module.__all__))
     else:
         names = [n for n, v in vars(module).items() if not n.startswith("_") and not inspect.ismodule(v)
-                 and (str(getattr(v, "__module__", "")) + ".").startswith(module_name + ".")]
-    found[module_name] = {name: describe(getattr(module, name)) for name in names}
+                 and str(getattr(v, "__module__", "")).split(".")[0] == "fastrtc"]
+    found[module_name] = {}
+    for name in names:
+        value = getattr(module, name)
+        found[module_name][name] = {**describe(value), "home": str(getattr(value, "__module__", ""))}
 json.dump(found, sys.__stdout__)
 """
 
@@ -134,6 +137,8 @@ def compare(theirs: Description, ours: Description, *, every: bool) -> dict[str,
             found[module] = [here]
             continue
         for name, description in names.items():
+            if module != "fastrtc" and not f"{description['home']}.".startswith(f"{module}."):
+                continue  # the original's module only imports it
             differences = compare_member(description, here.get(name), every=every)
             if differences:
                 found[f"{module}.{name}"] = differences

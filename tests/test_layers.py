@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"turns", "media", "wire"}),
     frozenset({"vad", "speech"}),
     frozenset({"handlers"}),
-    frozenset({"playout", "clock", "session"}),
+    frozenset({"playout", "clock", "mouth", "session"}),
     frozenset({"transports"}),
     frozenset({"server", "ui"}),
     frozenset({"stream"}),
@@ -33,8 +33,8 @@ LAYERS: tuple[frozenset[str], ...] = (
 LAYER_OF = {unit: number for number, layer in enumerate(LAYERS) for unit in layer}
 TOP = len(LAYERS) - 1
 
-# Runtime imports that may point sideways, besides those of layer 0, which is one vocabulary, and of the top layer.
-SIDEWAYS = frozenset({("session", "clock"), ("session", "playout")})
+# Runtime imports point sideways in layer 0, which is one vocabulary, in the top layer, and here to what stands before.
+IN_ORDER = ("playout", "clock", "mouth", "session")
 NEVER_EACH_OTHER = frozenset({"turns", "media", "wire"})
 
 # Re-exports for applications written against FastRTC: no layer may import them.
@@ -59,7 +59,7 @@ IMPURE = frozenset(
 THIRD_PARTY_AT_THE_BOTTOM = frozenset({"numpy", "soundfile"})
 
 # Where a broad `except` is allowed, because user code or a peer must not take other sessions down.
-SUPERVISORS = frozenset({"session", "handlers.supervisor"})
+SUPERVISORS = frozenset({"session", "handlers.supervisor", "testing.rehearsal"})
 
 MAX_MODULE_LINES, MAX_FUNCTION_LINES = 500, 60
 
@@ -166,6 +166,10 @@ def own(target: str) -> bool:
     return target == PACKAGE or target.startswith(PACKAGE + ".")
 
 
+def stands_before(there: str, here: str) -> bool:
+    return {there, here} <= set(IN_ORDER) and IN_ORDER.index(there) < IN_ORDER.index(here)
+
+
 def layer_problem(module: Module, found: Import) -> str | None:
     """Why this import of our own package is not allowed, or None."""
     here, there = module.unit, unit_of(found.target)
@@ -183,7 +187,7 @@ def layer_problem(module: Module, found: Import) -> str | None:
         return f"{here} imports {there}: these packages never import each other"
     if LAYER_OF[there] < LAYER_OF[here] or (LAYER_OF[there] == LAYER_OF[here] and LAYER_OF[here] in (0, TOP)):
         return None
-    if LAYER_OF[there] == LAYER_OF[here] and (found.typing_only or (here, there) in SIDEWAYS):
+    if LAYER_OF[there] == LAYER_OF[here] and (found.typing_only or stands_before(there, here)):
         return None
     return f"layer {LAYER_OF[here]} ({here}) imports layer {LAYER_OF[there]} ({there})"
 

@@ -23,8 +23,11 @@ NAMES = [
     "CloseStream",
     "ModelOptions",
     "PauseDetectionModel",
+    "ReplyOnPause",
     "SileroVadOptions",
+    "Stream",
     "StreamHandler",
+    "UIArgs",
     "Warning",
     "WebRTC",
     "WebRTCData",
@@ -81,6 +84,7 @@ REEXPORTS = {
     ],
     "fastrtc.pause_detection.protocol": ["AudioChunk", "ModelOptions", "PauseDetectionModel"],
     "fastrtc.pause_detection.silero": ["SileroVADModel", "SileroVadOptions", "get_silero_model"],
+    "fastrtc.reply_on_pause": ["AlgoOptions", "ReplyOnPause"],
     "fastrtc.webrtc": ["WebRTC"],
 }
 

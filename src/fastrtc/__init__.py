@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     )
     from fastrtc.context import Warning, WebRTCError, get_current_context
     from fastrtc.handlers.base import AsyncStreamHandler, AudioEmitType, StreamHandler
+    from fastrtc.handlers.reply_on_pause import ReplyOnPause
     from fastrtc.handlers.wait import wait_for_item
     from fastrtc.outputs import AdditionalOutputs, CloseStream, WebRTCData
+    from fastrtc.stream import Stream, UIArgs
     from fastrtc.turns.options import AlgoOptions
     from fastrtc.vad.options import SileroVadOptions
     from fastrtc.vad.protocol import ModelOptions, PauseDetectionModel
@@ -35,8 +37,11 @@ __all__ = [
     "CloseStream",
     "ModelOptions",
     "PauseDetectionModel",
+    "ReplyOnPause",
     "SileroVadOptions",
+    "Stream",
     "StreamHandler",
+    "UIArgs",
     "Warning",
     "WebRTC",
     "WebRTCData",
@@ -60,8 +65,11 @@ _HOMES = {
     "CloseStream": "outputs",
     "ModelOptions": "vad.protocol",
     "PauseDetectionModel": "vad.protocol",
+    "ReplyOnPause": "handlers.reply_on_pause",
     "SileroVadOptions": "vad.options",
+    "Stream": "stream",
     "StreamHandler": "handlers.base",
+    "UIArgs": "stream",
     "Warning": "context",
     "WebRTC": "webrtc",
     "WebRTCData": "outputs",
