@@ -124,22 +124,60 @@ def test_a_reset_stream_is_a_new_one(model: SileroVADModel) -> None:
     assert float(model.judge([stream], window)[0]) == first
 
 
-def test_a_tick_of_many_streams_is_one_call_of_the_model(
-    model: SileroVADModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Counting:
-        calls = 0
+class Counting:
+    """The model's session, counting what it is asked."""
 
-        def run(self, *args: Any) -> Any:
-            self.calls += 1
-            return silero._shared_session().run(*args)
+    def __init__(self) -> None:
+        self.calls = self.windows = 0
 
-    counting, counted = Counting(), SileroVADModel()
-    monkeypatch.setattr(counted, "_session", counting)
-    assert counted.judge([counted.new_stream() for _ in range(32)], np.zeros((32, 512), np.float32)).shape == (32,)
-    assert counting.calls == 1
-    assert counted.judge([], np.zeros((0, 512), np.float32)).shape == (0,)
-    assert counting.calls == 1
+    def run(self, names: None, inputs: dict[str, np.ndarray]) -> Any:
+        self.calls += 1
+        self.windows += len(inputs["input"])
+        return silero._shared_session().run(names, inputs)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> tuple[SileroVADModel, Counting]:
+    model, session = SileroVADModel(), Counting()
+    monkeypatch.setattr(model, "_session", session)
+    return model, session
+
+
+def test_a_tick_of_many_streams_is_one_call_of_the_model(counted: tuple[SileroVADModel, Counting]) -> None:
+    model, session = counted
+    assert model.judge([model.new_stream() for _ in range(32)], np.zeros((32, 512), np.float32)).shape == (32,)
+    assert (session.calls, session.windows) == (1, 32)
+    assert model.judge([], np.zeros((0, 512), np.float32)).shape == (0,)
+    assert session.calls == 1
+
+
+def test_a_long_silence_is_not_judged_and_sound_after_it_is(counted: tuple[SileroVADModel, Counting]) -> None:
+    model, session = counted
+    silent, loud = model.new_stream(), model.new_stream()
+    hiss = np.full((1, 512), 31 / 32768, np.float32)
+    noise = babble(5, 120)
+    for window in noise[:62]:
+        got = model.judge([silent, loud], np.concatenate([hiss, window[None]]))
+    assert (session.calls, session.windows) == (62, 124)
+    settled = got[0]
+    for window in noise[62:100]:
+        got = model.judge([silent, loud], np.concatenate([hiss, window[None]]))
+        assert got[0] == settled
+    assert (session.calls, session.windows) == (100, 162)
+    assert model.judge([silent], hiss * 0.5)[0] == settled
+    assert (session.calls, session.windows) == (100, 162)
+
+    # The context is that of the last window heard, judged or not; the state is that of the last one judged.
+    expected = model.new_stream()
+    expected._state, expected._context = silent._state, hiss[0, -64:] * np.float32(0.5)
+    wanted = [float(model.judge([expected], window[None])[0]) for window in noise[100:]]
+    assert [float(model.judge([silent], window[None])[0]) for window in noise[100:]] == wanted
+    assert np.abs(model.judge([loud], noise[:1])[0] - _after(model, noise[:100], noise[0])) < 1e-4
+
+
+def _after(model: SileroVADModel, before: np.ndarray, window: np.ndarray) -> float:
+    """The probability of a window after others, on one stream."""
+    return float(model.probabilities(np.concatenate([before.reshape(-1), window]))[-1])
 
 
 @pytest.mark.parametrize(
@@ -256,3 +294,24 @@ def test_recorded_words_are_told_from_the_silence_around_them(model: SileroVADMo
         assert found > 0.5, row["file"]
     assert np.mean(np.array(inside) > 0.5) > 0.95
     assert np.mean(np.array(outside) < 0.3) > 0.97
+
+
+@pytest.mark.speech
+def test_words_after_a_long_silence_are_found_as_early_as_if_it_had_been_judged(
+    model: SileroVADModel, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (speech / "turns.tsv").open(encoding="utf-8") as table:
+        words = [row for row in csv.DictReader(table, delimiter="\t") if row["kind"] == "word"][:30]
+    later = 0
+    for row in words:
+        samples, rate_hz = soundfile.read(speech / row["file"], dtype="float32")
+        word = samples[int(float(row["true_start"]) * rate_hz) : int(float(row["true_end"]) * rate_hz)]
+        clip = np.concatenate([np.zeros(6 * 16_000, np.float32), resample_clip(word, rate_hz, 16_000)])
+        monkeypatch.setattr(silero, "SETTLING_WINDOWS", 62)
+        slept = model.probabilities(clip) > 0.5
+        monkeypatch.setattr(silero, "SETTLING_WINDOWS", 10**9)
+        judged = model.probabilities(clip) > 0.5
+        assert slept.any(), row["file"]
+        assert not slept[: 6 * 16_000 // 512].any()
+        later += int(slept.argmax() > judged.argmax())
+    assert later <= 1

