@@ -37,7 +37,7 @@ dev: $(STAMPS)/dev ## the package and what its tests need, in .venv
 
 test: dev browser ## every check and every test
 	@failed=; \
-	$(MAKE) --no-print-directory check || failed="the checks"; \
+	$(MAKE) --no-print-directory --keep-going check || failed="the checks"; \
 	$(MAKE) --no-print-directory pytest || failed="$${failed:+$$failed and }the tests"; \
 	[ -z "$$failed" ] || { echo "make test: $$failed failed" >&2; exit 1; }
 
