@@ -4,7 +4,7 @@
 
 `wall_us` is the median over the ticks, `wall_p99_us` the 99th percentile, `cpu_us` the process's CPU time; all divided
 by the number of streams. `core_percent` is the CPU time of one stream without a break. `streams` hear noise, so every
-window is judged; `silent_streams` have been below -60 dBFS for two seconds.
+window is judged; `silent_streams` have been below -60 dBFS for four seconds.
 """
 
 from __future__ import annotations

@@ -155,24 +155,26 @@ def test_a_long_silence_is_not_judged_and_sound_after_it_is(counted: tuple[Siler
     model, session = counted
     silent, loud = model.new_stream(), model.new_stream()
     hiss = np.full((1, 512), 31 / 32768, np.float32)
-    noise = babble(5, 120)
-    for window in noise[:62]:
+    settling = silero.SETTLING_WINDOWS
+    assert settling == 125
+    noise = babble(5, settling + 60)
+    for window in noise[:settling]:
         got = model.judge([silent, loud], np.concatenate([hiss, window[None]]))
-    assert (session.calls, session.windows) == (62, 124)
+    assert (session.calls, session.windows) == (settling, 2 * settling)
     settled = got[0]
-    for window in noise[62:100]:
+    for window in noise[settling : settling + 40]:
         got = model.judge([silent, loud], np.concatenate([hiss, window[None]]))
         assert got[0] == settled
-    assert (session.calls, session.windows) == (100, 162)
+    assert (session.calls, session.windows) == (settling + 40, 2 * settling + 40)
     assert model.judge([silent], hiss * 0.5)[0] == settled
-    assert (session.calls, session.windows) == (100, 162)
+    assert (session.calls, session.windows) == (settling + 40, 2 * settling + 40)
 
     # The context is that of the last window heard, judged or not; the state is that of the last one judged.
     expected = model.new_stream()
     expected._state, expected._context = silent._state, hiss[0, -64:] * np.float32(0.5)
-    wanted = [float(model.judge([expected], window[None])[0]) for window in noise[100:]]
-    assert [float(model.judge([silent], window[None])[0]) for window in noise[100:]] == wanted
-    assert np.abs(model.judge([loud], noise[:1])[0] - _after(model, noise[:100], noise[0])) < 1e-4
+    wanted = [float(model.judge([expected], window[None])[0]) for window in noise[settling + 40 :]]
+    assert [float(model.judge([silent], window[None])[0]) for window in noise[settling + 40 :]] == wanted
+    assert np.abs(model.judge([loud], noise[:1])[0] - _after(model, noise[: settling + 40], noise[0])) < 1e-4
 
 
 def _after(model: SileroVADModel, before: np.ndarray, window: np.ndarray) -> float:
@@ -307,7 +309,7 @@ def test_words_after_a_long_silence_are_found_as_early_as_if_it_had_been_judged(
         samples, rate_hz = soundfile.read(speech / row["file"], dtype="float32")
         word = samples[int(float(row["true_start"]) * rate_hz) : int(float(row["true_end"]) * rate_hz)]
         clip = np.concatenate([np.zeros(6 * 16_000, np.float32), resample_clip(word, rate_hz, 16_000)])
-        monkeypatch.setattr(silero, "SETTLING_WINDOWS", 62)
+        monkeypatch.setattr(silero, "SETTLING_WINDOWS", 125)
         slept = model.probabilities(clip) > 0.5
         monkeypatch.setattr(silero, "SETTLING_WINDOWS", 10**9)
         judged = model.probabilities(clip) > 0.5
