@@ -4,7 +4,7 @@
 
 Every run is a new process, so nothing is shared but the compiled files and the operating system's file cache, which
 one run that is not counted fills. Seconds are the import's own, without the start of the interpreter; memory is the
-resident size of the whole process right after it (`VmRSS`; the peak, where there is no /proc). One MB is 10^6 bytes.
+resident size of the whole process right after it (`VmRSS`; the peak, where there is no /proc). One MB is 2^20 bytes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ try:
 except OSError:
     import resource
     kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
-print(seconds, kib * 1024 / 1e6, modules)
+print(seconds, kib / 1024, modules)
 """
 
 

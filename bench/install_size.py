@@ -3,7 +3,8 @@
     python bench/install_size.py [--extra NAME ...] [--wheel PATH]
 
 Counted is what was added to the environment's site-packages, compiled files included, beyond what an empty
-environment of the same Python holds (pip, and setuptools before Python 3.12). One MB is 10^6 bytes of file content.
+environment of the same Python holds (pip, and setuptools before Python 3.12). One MB is 2^20 bytes of file content, as
+`du --apparent-size -m` counts; `installed_decimal_mb` says the same in units of 10^6.
 Needs the package index.
 """
 
@@ -39,7 +40,7 @@ def megabytes_by_entry(folder: Path) -> dict[str, float]:
     sizes: dict[str, float] = {}
     for entry in folder.iterdir():
         files = [entry] if entry.is_file() else [path for path in entry.rglob("*") if path.is_file()]
-        sizes[entry.name] = sum(path.stat().st_size for path in files) / 1e6
+        sizes[entry.name] = sum(path.stat().st_size for path in files) / 2**20
     return sizes
 
 
@@ -63,7 +64,7 @@ def measure(requirement: str) -> dict[str, object]:
         "python": platform.python_version(),
         "platform": f"{platform.system()}-{platform.machine()}",
         "installed_mb": round(total_mb, 1),
-        "installed_mib": round(total_mb * 1e6 / 2**20, 1),
+        "installed_decimal_mb": round(total_mb * 2**20 / 1e6, 1),
         "package_count": len(added),
         "largest_mb": {name: round(size, 1) for name, size in largest},
         "packages": added,
