@@ -93,12 +93,13 @@ class ReplyResumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyInterrupted:
-    """The reply was cancelled; the client had heard ``heard_s`` of it."""
+    """The reply was cancelled; the client had heard ``heard_s`` of it, ``heard_text`` where its text is known."""
 
     turn: int
     at_s: float
     heard_s: float
     reason: str = "user"
+    heard_text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

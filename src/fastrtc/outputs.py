@@ -39,6 +39,19 @@ class CloseStream:
         return f"CloseStream({self.msg!r})"
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Audio together with the text that it speaks, so that after an interruption the heard text is known.
+
+    Attributes:
+        audio: ``(sample_rate, array)`` as a handler yields it alone.
+        text: Its words.
+    """
+
+    audio: Any
+    text: str
+
+
 @dataclass(kw_only=True)
 class WebRTCData:
     """The value of the WebRTC component: who speaks, what was typed, what was said.
@@ -61,8 +74,8 @@ class WebRTCData:
 def split_output(data: Any) -> tuple[Any, AdditionalOutputs | CloseStream | None]:
     """Separate the media of one yielded value from what came beside it.
 
-    Accepts ``None``, ``AdditionalOutputs``, ``CloseStream``, ``(rate, array)``, ``(rate, array, layout)``, a video
-    array, and ``(media, AdditionalOutputs | CloseStream)``.
+    Accepts ``None``, ``AdditionalOutputs``, ``CloseStream``, ``(rate, array)``, ``(rate, array, layout)``, ``Spoken``,
+    a video array, and ``(media, AdditionalOutputs | CloseStream)``.
 
     Returns:
         ``(media or None, AdditionalOutputs, CloseStream or None)``.

@@ -306,6 +306,17 @@ class Session:
 
         _compute_pool().submit(self._variables.copy().run, run)
 
+    def run_callback(self, call: Callable[[], Any], *, is_async: bool) -> None:
+        """Run user code that is no reply."""
+        if is_async:
+            self.on_loop(
+                lambda: _keep(self._loop.create_task(self._await_callback(call), context=self._variables.copy()))
+            )
+            return
+        worker = Worker(f"fastrtc-{self.id}-callback", self._variables)
+        worker.submit(lambda: self._supervised(call))
+        worker.stop()
+
     def run_reply(
         self,
         call: Callable[[], Any],
@@ -360,6 +371,9 @@ class Session:
         done, _ = await asyncio.wait([over], timeout=SHUTDOWN_S)
         if not done:
             logger.warning("session %s: shutdown() still runs after %g s", self.id, SHUTDOWN_S)
+
+    async def _await_callback(self, call: Callable[[], Any]) -> None:
+        await await_supervised(call(), lambda error: self.report(error, None))
 
     async def _await_shutdown(self) -> None:
         async def run() -> None:

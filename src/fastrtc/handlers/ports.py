@@ -74,6 +74,10 @@ class Floorkeeper(Protocol):
         """Drop the turn's audio for good; the seconds of it that the client has heard."""
         ...
 
+    def heard_s(self, turn: int) -> float:
+        """The seconds of a turn's audio that the client has heard; any thread."""
+        ...
+
 
 class ReplyRun(Protocol):
     """A running reply."""
@@ -102,6 +106,10 @@ class Home(Computer, Protocol):
 
     def on_loop(self, call: Callable[[], None]) -> None:
         """Run ``call`` on the app's event loop, soon; any thread."""
+        ...
+
+    def run_callback(self, call: Callable[[], Any], *, is_async: bool) -> None:
+        """Run user code that is no reply: on a thread of its own, or on the loop where ``is_async``."""
         ...
 
     def run_reply(

@@ -15,6 +15,7 @@ from fastrtc.context import get_current_context
 from fastrtc.errors import ConfigurationError
 from fastrtc.handlers.base import AudioFrame, EmitType, Layout, StreamHandler
 from fastrtc.outputs import WebRTCData
+from fastrtc.replies import Reply
 from fastrtc.turns.options import AlgoOptions
 from fastrtc.vad.protocol import ModelOptions, PauseDetectionModel
 
@@ -38,6 +39,9 @@ class ReplyOnPause(StreamHandler):
         input_sample_rate: Rate of the audio that ``fn`` gets; a multiple of 50.
         model: Voice activity detection; the built-in Silero model where None.
         needs_args: Wait for the client's inputs even if ``fn`` takes none.
+        on_interrupt: Told about each reply that was interrupted: what of it was heard, in seconds and words.
+        idle_fn: Called like ``startup_fn`` when nobody has spoken for ``algo_options.idle_timeout_s``; without it the
+            session ends then.
 
     Raises:
         ConfigurationError: ``fn`` cannot be called, or an option cannot work.
@@ -56,6 +60,9 @@ class ReplyOnPause(StreamHandler):
         input_sample_rate: int = 48000,
         model: PauseDetectionModel | None = None,
         needs_args: bool = False,
+        *,
+        on_interrupt: Callable[[Reply], Any] | None = None,
+        idle_fn: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__(expected_layout, output_sample_rate, output_frame_size, input_sample_rate)
         if not callable(fn):
@@ -67,6 +74,8 @@ class ReplyOnPause(StreamHandler):
         self.can_interrupt = can_interrupt
         self.model = model
         self.needs_args = needs_args
+        self.on_interrupt = on_interrupt
+        self.idle_fn = idle_fn
         self.is_async = is_async_function(fn)
         self._trigger: Callable[[], None] | None = None
         self._alone: Any = None
@@ -78,7 +87,7 @@ class ReplyOnPause(StreamHandler):
 
     def copy(self) -> ReplyOnPause:
         """A new handler with the same settings."""
-        return ReplyOnPause(*self._arguments())
+        return ReplyOnPause(*self._arguments(), on_interrupt=self.on_interrupt, idle_fn=self.idle_fn)
 
     def _arguments(self) -> tuple[Any, ...]:
         return (
@@ -135,10 +144,9 @@ class ReplyOnPause(StreamHandler):
         self.args_set.set()
         return self.fn(*self.latest_args)
 
-    def call_startup(self) -> Any:
-        """Call ``startup_fn`` with the inputs that are known."""
-        assert self.startup_fn is not None
-        return self.startup_fn(*(self.latest_args[1:] if self.needs_inputs else ()))
+    def call_unasked(self, fn: Callable[..., Any]) -> Any:
+        """Call ``startup_fn`` or ``idle_fn`` with the inputs that are known."""
+        return fn(*(self.latest_args[1:] if self.needs_inputs else ()))
 
     def remember_for_phone(self, values: tuple[Any, ...]) -> None:
         """A telephone has no inputs: what the last reply gave as additional outputs is the next one's input."""

@@ -26,6 +26,7 @@ from fastrtc.handlers.ports import Floorkeeper, Home, ReplyRun, Speaker
 from fastrtc.handlers.reply_on_pause import ReplyOnPause, is_async_function
 from fastrtc.handlers.voice import Voice
 from fastrtc.media.ring import AudioRing
+from fastrtc.replies import Reply, current_reply
 from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.machine import CancelReply, Decision, HoldReply, ResumeReply, StartReply, TurnMachine
 from fastrtc.turns.user_turn import AskDetector, Paused, Started
@@ -36,7 +37,7 @@ from fastrtc.wire.messages import create_message
 class _Reply:
     """The reply that is being made or played."""
 
-    turn: int
+    seen: Reply
     run: ReplyRun | None
     speech_end_s: float
     committed_s: float
@@ -75,6 +76,7 @@ class TurnDriver(Driver):
         self._ear = Ear(handler, home, self._judged, self._failed, lambda: self._machine.user_state)
         self._reply: _Reply | None = None
         self._typed: str | None = None
+        self._idle_since_s = 0.0
         self._closed = False
         handler.on_trigger(lambda: home.post(self.trigger))
 
@@ -88,8 +90,9 @@ class TurnDriver(Driver):
         return self._ring.end
 
     def start(self) -> None:
-        if self._handler.startup_fn is not None:
-            self._home.post(self._greet)
+        startup_fn = self._handler.startup_fn
+        if startup_fn is not None:
+            self._home.post(lambda: self._speak_first(startup_fn, "greeting"))
 
     def hear(self, pcm: PCM) -> None:
         self._ring.append(pcm)
@@ -99,6 +102,17 @@ class TurnDriver(Driver):
         needed = self._machine.needed_from
         keep = self._ring.end - self._endpoint.settings.pre_roll_samples - self._endpoint.memory_samples
         self._ring.keep_from(keep if needed is None else min(keep, needed))
+        if self._machine.busy:
+            self._idle_since_s = self._now_s()
+        elif self._now_s() - self._idle_since_s >= self._handler.algo_options.idle_timeout_s:
+            self._idle_since_s = self._now_s()
+            self._end_idleness()
+
+    def _end_idleness(self) -> None:
+        if self._handler.idle_fn is not None:
+            self._speak_first(self._handler.idle_fn, "idle")
+        else:
+            self._speaker.hang_up("idle_timeout")
 
     def trigger(self) -> None:
         if not self._closed:
@@ -118,7 +132,7 @@ class TurnDriver(Driver):
     def reply_audible(self, turn: int) -> None:
         self._machine.reply_audible(turn)
         reply = self._reply
-        if reply is None or reply.turn != turn:
+        if reply is None or reply.seen.turn != turn:
             return
         self._tell_starting(reply)
         self._speaker.tell(FirstAudio(turn=turn, at_s=self._now_s(), latency_ms=self._latency_parts(reply)))
@@ -126,9 +140,10 @@ class TurnDriver(Driver):
     def reply_finished(self, turn: int, heard_s: float) -> None:
         self._machine.reply_finished(turn)
         reply = self._reply
-        if reply is None or reply.turn != turn:
+        if reply is None or reply.seen.turn != turn:
             return
         self._reply = None
+        reply.seen.freeze(heard_s, interrupted=False)
         self._tell_starting(reply)
         self._speaker.tell(PlaybackFinished(turn=turn, at_s=self._now_s(), heard_s=heard_s))
 
@@ -195,22 +210,23 @@ class TurnDriver(Driver):
         typed, self._typed = self._typed, None
         self._run(start, lambda: handler.call_with(self._rate_hz, audio, typed), handler.is_async)
 
-    def _greet(self) -> None:
-        startup_fn = self._handler.startup_fn
-        if startup_fn is None or self._closed:
+    def _speak_first(self, fn: Callable[..., Any], reason: str) -> None:
+        if self._closed:
             return
-        for decision in self._machine.greet(self._ring.end):
+        for decision in self._machine.greet(self._ring.end, reason):
             if isinstance(decision, StartReply):
-                self._run(decision, self._handler.call_startup, is_async_function(startup_fn))
+                self._run(decision, lambda: self._handler.call_unasked(fn), is_async_function(fn))
 
     def _run(self, start: StartReply, call: Callable[[], Any], is_async: bool) -> None:
         handler = self._handler
-        voice = Voice(self._speaker, start.turn)
-        reply = _Reply(start.turn, None, self._seconds(start.speech_end), self._now_s())
+        seen = Reply(start.turn, lambda: self._floor.heard_s(start.turn))
+        voice = Voice(self._speaker, start.turn, seen)
+        reply = _Reply(seen, None, self._seconds(start.speech_end), self._now_s())
         self._reply = reply
         asks_first = handler.needs_inputs and not handler.phone_mode
 
         def called() -> Any:
+            current_reply.set(seen)
             if asks_first and not is_async:
                 handler.wait_for_args_sync()
             reply.called_s = self._now_s()
@@ -229,9 +245,21 @@ class TurnDriver(Driver):
     def _cancel_reply(self, turn: int, reason: str) -> None:
         reply, self._reply = self._reply, None
         heard_s = self._floor.cancel(turn)
-        if reply is not None and reply.run is not None:
-            reply.run.cancel()
-        self._speaker.tell(ReplyInterrupted(turn=turn, at_s=self._now_s(), heard_s=heard_s, reason=reason))
+        heard_text = ""
+        if reply is not None:
+            reply.seen.freeze(heard_s, interrupted=True)
+            heard_text = reply.seen.heard_text
+            if reply.run is not None:
+                reply.run.cancel()
+            self._call_back(reply.seen)
+        self._speaker.tell(
+            ReplyInterrupted(turn=turn, at_s=self._now_s(), heard_s=heard_s, reason=reason, heard_text=heard_text)
+        )
+
+    def _call_back(self, seen: Reply) -> None:
+        on_interrupt = self._handler.on_interrupt
+        if on_interrupt is not None:
+            self._home.run_callback(lambda: on_interrupt(seen), is_async=is_async_function(on_interrupt))
 
     # ---- small things -----------------------------------------------------------------------------------------
 

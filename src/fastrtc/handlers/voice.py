@@ -9,7 +9,8 @@ import numpy as np
 from fastrtc.audio import PCM, mono_int16
 from fastrtc.handlers.ports import Speaker
 from fastrtc.media.resample import OutputResampler
-from fastrtc.outputs import AdditionalOutputs, CloseStream, split_output
+from fastrtc.outputs import AdditionalOutputs, CloseStream, Spoken, split_output
+from fastrtc.replies import Reply
 
 _EMPTY: PCM = np.zeros(0, np.int16)
 
@@ -20,11 +21,13 @@ class Voice:
     Args:
         speaker: Where the audio goes.
         turn: The turn that the values belong to.
+        reply: Keeps account of what was said, for a reply function.
     """
 
-    def __init__(self, speaker: Speaker, turn: int) -> None:
+    def __init__(self, speaker: Speaker, turn: int, reply: Reply | None = None) -> None:
         self._speaker = speaker
         self.turn = turn
+        self._reply = reply
         self.spoke = False
         self.beside: AdditionalOutputs | None = None
         self._resampler: OutputResampler | None = None
@@ -62,7 +65,10 @@ class Voice:
                 self._speaker.say(self.turn, rest)
 
     def _say(self, media: Any) -> bool:
-        rate_hz, pcm = mono_int16(media)
+        text = media.text if isinstance(media, Spoken) else None
+        rate_hz, pcm = mono_int16(media.audio if isinstance(media, Spoken) else media)
+        if self._reply is not None:
+            self._reply.add(pcm.size / rate_hz, text)
         if not pcm.size:
             return True
         self.spoke = True

@@ -192,6 +192,11 @@ class Rehearsal:
     ) -> None:
         then(work())
 
+    def run_callback(self, call: Callable[[], Any], *, is_async: bool) -> None:
+        result = self._variables.copy().run(call)
+        if is_async:
+            self.loop.run_until_complete(result)
+
     def run_reply(
         self,
         call: Callable[[], Any],

@@ -30,7 +30,7 @@ class StartReply:
         start: First sample for the function (speech onset less the pre-roll).
         end: After its last sample.
         speech_end: Where the user's speech ended.
-        reason: ``silence``, ``complete``, ``max_speech``, ``trigger``, ``text`` or ``greeting``.
+        reason: ``silence``, ``complete``, ``max_speech``, ``trigger``, ``text``, ``greeting`` or ``idle``.
         probability: The detector's last answer.
     """
 
@@ -128,7 +128,8 @@ class TurnMachine:
             self._user.discard()
             return []
         over_reply = self.floor is not Floor.FREE
-        decisions = self._follow(self._user.step(window, at, may_end=not over_reply), at)
+        may_end = not over_reply and not self._settings.manual
+        decisions = self._follow(self._user.step(window, at, may_end=may_end), at)
         if over_reply:
             decisions += self._while_spoken_over(window, at)
         return decisions
@@ -136,7 +137,7 @@ class TurnMachine:
     def answered(self, ask: AskDetector, probability: float, at: int) -> list[Decision]:
         """The end-of-turn detector's answer."""
         self._user.answered(ask.silence_ms, probability)
-        if self.floor is not Floor.FREE:
+        if self.floor is not Floor.FREE or self._settings.manual:
             return []
         ended = self._user.decide(at)
         return self._follow([ended], at) if ended else []
@@ -156,9 +157,9 @@ class TurnMachine:
         if muted:
             self._user.discard()
 
-    def greet(self, at: int) -> list[Decision]:
-        """The bot takes the floor without being asked."""
-        return self._start(Ended(at, at, at, "greeting", None), at)
+    def greet(self, at: int, reason: str = "greeting") -> list[Decision]:
+        """The bot takes the floor without being asked; nothing happens while somebody else has it."""
+        return [] if self.busy else self._start(Ended(at, at, at, reason, None), at)
 
     def reply_audible(self, turn: int) -> None:
         """The first audio of the reply went out."""

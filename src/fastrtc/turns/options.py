@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from fastrtc.errors import ConfigurationError
 
 Interruption: TypeAlias = Literal["hold", "cancel"]
+TurnDetection: TypeAlias = Literal["auto", "manual"]
 
 
 @dataclass
@@ -36,6 +37,8 @@ class AlgoOptions:
         resume_silence_s: Silence after which a held reply goes on.
         continue_unheard_turn: When the user goes on speaking before any of the reply was heard, the next call gets the
             whole utterance from its first start, and not only its second half.
+        turn_detection: ``"auto"``, or ``"manual"``: a turn ends only on ``trigger_response`` (push to talk).
+        idle_timeout_s: With nobody speaking for this long, ``idle_fn`` is called, or the session ends.
     """
 
     audio_chunk_duration: float = 0.6
@@ -46,14 +49,17 @@ class AlgoOptions:
     shortest_silence_s: float = 0.15
     longest_silence_s: float = 2.0
     interruption: Interruption = "hold"
-    hold_speech_s: float = 0.09
+    hold_speech_s: float = 0.06
     interrupt_speech_s: float = 0.3
     resume_silence_s: float = 0.5
     continue_unheard_turn: bool = True
+    turn_detection: TurnDetection = "auto"
+    idle_timeout_s: float = math.inf
 
     def __post_init__(self) -> None:
         _positive("audio_chunk_duration", self.audio_chunk_duration)
         _positive("max_continuous_speech_s", self.max_continuous_speech_s)
+        _positive("idle_timeout_s", self.idle_timeout_s)
         for name in ("started_talking_threshold", "speech_threshold", "pre_roll_s", "shortest_silence_s"):
             _not_negative(name, getattr(self, name))
         if self.speech_threshold >= self.audio_chunk_duration:
@@ -68,6 +74,8 @@ class AlgoOptions:
             )
         if self.interruption not in ("hold", "cancel"):
             raise ConfigurationError(f'interruption must be "hold" or "cancel", got {self.interruption!r}')
+        if self.turn_detection not in ("auto", "manual"):
+            raise ConfigurationError(f'turn_detection must be "auto" or "manual", got {self.turn_detection!r}')
 
 
 def _positive(name: str, value: float) -> None:
@@ -111,6 +119,7 @@ class TurnSettings:
     interrupt_samples: int
     resume_samples: int
     continue_unheard: bool
+    manual: bool
 
     def ms(self, samples: float) -> float:
         """Samples as milliseconds."""
@@ -157,4 +166,5 @@ def turn_settings(
         interrupt_samples=samples(options.interrupt_speech_s),
         resume_samples=samples(options.resume_silence_s),
         continue_unheard=options.continue_unheard_turn,
+        manual=options.turn_detection == "manual",
     )
