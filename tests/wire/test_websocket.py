@@ -19,7 +19,7 @@ def read(parse: Callable[[str], object], text: str) -> object:
 
 
 client_frames = st.one_of(
-    st.builds(w.Start, websocket_id=st.text(min_size=1)),
+    st.builds(w.Start, websocket_id=st.text(min_size=1), hello=st.booleans()),
     st.builds(w.Media, payload=st.binary()),
     st.just(w.Stop()),
     st.just(w.Ping()),
@@ -78,3 +78,11 @@ def test_media_has_the_form_that_fastrtc_clients_read() -> None:
 def test_refusals_say_what_to_do(text: str, wanted: str) -> None:
     with pytest.raises(ProtocolError, match=wanted):
         w.parse_client_frame(text)
+
+
+def test_start_may_say_hello() -> None:
+    assert w.parse_client_frame('{"event": "start", "websocket_id": "a"}') == w.Start("a", hello=False)
+    assert w.parse_client_frame('{"event": "start", "websocket_id": "a", "hello": true}') == w.Start("a", hello=True)
+    assert w.parse_client_frame(w.encode_frame(w.Start("a", hello=True))) == w.Start("a", hello=True)
+    with pytest.raises(ProtocolError, match="hello"):
+        w.parse_client_frame('{"event": "start", "websocket_id": "a", "hello": 1}')

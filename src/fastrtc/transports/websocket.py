@@ -10,7 +10,7 @@ from fastrtc.errors import ProtocolError
 from fastrtc.media.g711 import encode_ulaw
 from fastrtc.transports.socket import SocketConversation, SocketLink, Switchboard
 from fastrtc.wire import websocket as wire
-from fastrtc.wire.messages import ClientHello, parse_client_message
+from fastrtc.wire.messages import ClientHello, encode_client_message, parse_client_message
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
@@ -48,16 +48,16 @@ class WebSocketConversation(SocketConversation):
         match wire.parse_client_frame(text):
             case wire.Media(payload):
                 self._started().receive_ulaw(payload)
-            case wire.Start(websocket_id):
+            case wire.Start(websocket_id, hello):
                 await self._start(websocket_id)
+                if hello:
+                    self._take_message(encode_client_message(ClientHello()))
             case wire.Ping():
                 await self.reply(wire.encode_frame(wire.Pong()))
             case wire.Stop():
                 self.hang_up("stopped")
             case wire.DataMessage(message):
-                self._started().learn(message)
-                if self.session is not None:
-                    self.session.receive_message(message)
+                self._take_message(message)
 
     async def reply(self, text: str) -> None:
         if self._link is not None:
@@ -84,6 +84,11 @@ class WebSocketConversation(SocketConversation):
             raise
         self._link = link
         self.begin(session)
+
+    def _take_message(self, message: str) -> None:
+        self._started().learn(message)
+        if self.session is not None:
+            self.session.receive_message(message)
 
     def _started(self) -> WebSocketLink:
         if self._link is None:

@@ -12,14 +12,18 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from fastrtc.errors import ProtocolError
-from fastrtc.wire.fields import load_object, shorten, take_base64, take_object, take_str
+from fastrtc.wire.fields import load_object, shorten, take_base64, take_bool, take_object, take_str
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The client's first frame; ``websocket_id`` becomes the session's id."""
+    """The client's first frame; ``websocket_id`` becomes the session's id.
+
+    With ``hello`` it stands for a ``hello`` message, too, which servers of FastRTC 0.0.34 would break off at.
+    """
 
     websocket_id: str
+    hello: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,10 @@ def parse_client_frame(text: str) -> ClientFrame:
     obj = load_object(text, "a WebSocket message")
     if "event" not in obj and "type" in obj:
         return DataMessage(text)
+    what = 'a "start" event'
     match obj.get("event"):
         case "start":
-            return Start(take_str(obj, "websocket_id", 'a "start" event'))
+            return Start(take_str(obj, "websocket_id", what), take_bool(obj, "hello", what, default=False))
         case "media":
             return _media(obj)
         case "stop":
@@ -118,8 +123,9 @@ def parse_server_frame(text: str) -> ServerFrame:
 def encode_frame(frame: Frame) -> str:
     """The text of a frame, in either direction."""
     match frame:
-        case Start(websocket_id):
-            return json.dumps({"event": "start", "websocket_id": websocket_id})
+        case Start(websocket_id, hello):
+            start = {"event": "start", "websocket_id": websocket_id}
+            return json.dumps(start | {"hello": True} if hello else start)
         case Media(payload):
             return json.dumps({"event": "media", "media": {"payload": base64.b64encode(payload).decode("ascii")}})
         case Stop():
