@@ -46,6 +46,7 @@ const ui = {
   mic: element("mic", HTMLButtonElement),
   state: element("state", HTMLElement),
   hint: element("hint", HTMLElement),
+  keys: element("keys", HTMLElement),
   ribbon: element("ribbon", HTMLCanvasElement),
   device: element("device", HTMLElement),
   deviceSelect: element("device-select", HTMLSelectElement),
@@ -62,6 +63,7 @@ class Page {
   #config;
   /** @type {Session | null} */ #session = null;
   #withMicrophone = true;
+  #failed = false;
   /** @type {import("../client/index.js").Turn[]} turns of sessions that are over */ #past = [];
   #sessions = 0;
   #ribbon = new Ribbon(ui.ribbon);
@@ -111,6 +113,7 @@ class Page {
     if (this.#live) return;
     this.#notify(null);
     this.#withMicrophone = microphone;
+    this.#failed = false;
     const prefix = `${++this.#sessions}:`;
     this.#past = this.#past.concat(this.#turnsOf(this.#session, `${this.#sessions - 1}:`));
     const session = new Session({
@@ -169,6 +172,7 @@ class Page {
 
   /** @param {"closed" | "server" | "lost" | "failed"} reason @param {string} message @param {import("../client/index.js").ClientError | null} error */
   #onEnded(reason, message, error) {
+    this.#failed = error !== null;
     if (error) this.#notify(errorNotice(error));
     else if (reason === "server") this.#notify(endNotice(message, this.#config.time_limit_s));
     else this.#notify(null);
@@ -214,12 +218,13 @@ class Page {
     const live = this.#live;
     document.body.dataset.activity = activity;
     document.body.toggleAttribute("data-muted", live && (muted || !this.#withMicrophone));
-    const { state, hint } = stateWords(activity, { muted, microphone: this.#withMicrophone });
+    const { state, hint } = stateWords(activity, { muted, microphone: this.#withMicrophone, failed: this.#failed });
     if (ui.state.textContent !== state) ui.state.textContent = state;
     ui.hint.textContent = hint;
     ui.mic.setAttribute("aria-label", live ? (muted ? "Unmute the microphone" : "Mute the microphone") : "Start talking");
     ui.mic.disabled = live && !this.#withMicrophone;
     ui.liveButtons.hidden = !live;
+    ui.keys.hidden = !live;
     ui.mute.disabled = !this.#withMicrophone;
     ui.mute.setAttribute("aria-pressed", String(muted));
     ui.mute.textContent = muted ? "Unmute" : "Mute";
@@ -248,8 +253,8 @@ class Page {
     const frame = (/** @type {number} */ now) => {
       const over = this.#session !== session || session.activity === "ended";
       const levels = over ? { input: 0, output: 0 } : session.levels;
-      smooth.input = Math.max(levels.input, smooth.input * 0.88);
-      smooth.output = Math.max(levels.output, smooth.output * 0.88);
+      smooth.input = over ? 0 : Math.max(levels.input, smooth.input * 0.88);
+      smooth.output = over ? 0 : Math.max(levels.output, smooth.output * 0.88);
       you.style.setProperty("--scale", (0.9 + smooth.input * 0.5).toFixed(3));
       reply.style.setProperty("--scale", (0.9 + smooth.output * 0.66).toFixed(3));
       if (over) return;

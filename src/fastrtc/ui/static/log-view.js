@@ -32,8 +32,11 @@ export class LogView {
 
   /** @param {readonly Turn[]} turns of all sessions of this page, with keys that differ */
   show(turns) {
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
+    const followed = scrollHeight - clientHeight - scrollTop < 40;
     this.#empty.hidden = turns.length > 0;
     turns.forEach((turn, index) => this.#showTurn(turn, index + 1));
+    if (followed) this.#scroll.scrollTop = this.#scroll.scrollHeight;
     const waits = turns.flatMap((turn) => turn.latencyMs?.total ?? []);
     this.#summary.textContent = waits.length > 0 ? `median wait ${milliseconds(median(waits))}` : "";
   }
@@ -47,10 +50,7 @@ export class LogView {
     element.dataset.status = turn.status;
     element.replaceChildren(...turnParts(turn, number));
     this.#shown.set(turn.key, { turn, element });
-    if (!known) {
-      this.#list.append(element);
-      this.#scroll.scrollTo({ top: this.#scroll.scrollHeight });
-    }
+    if (!known) this.#list.append(element);
   }
 }
 
@@ -80,9 +80,9 @@ function latency(parts) {
   const legend = make("ul", "parts", "");
   for (const [part, label] of PARTS) {
     const ms = parts[part];
-    if (ms === undefined) continue;
+    if (ms === undefined || ms <= 0) continue;
     const segment = make("span", `part-${part}`, "");
-    segment.style.flexGrow = String(Math.max(ms, 0));
+    segment.style.flexGrow = String(ms);
     bar.append(segment);
     legend.append(make("li", `part part-${part}`, `${label} ${milliseconds(ms)}`));
   }

@@ -33,11 +33,12 @@ const ACTIVITY = {
  * The one state of the page, and what one can do in it.
  *
  * @param {import("../client/index.js").Activity} activity
- * @param {{muted: boolean, microphone: boolean}} session
+ * @param {{muted: boolean, microphone: boolean, failed: boolean}} session
  * @returns {{state: string, hint: string}}
  */
-export function stateWords(activity, { muted, microphone }) {
+export function stateWords(activity, { muted, microphone, failed }) {
   const [state, hint] = ACTIVITY[activity];
+  if (activity === "ended" && failed) return { state: "Not connected", hint: "Press the microphone to try again." };
   if (activity !== "listening") return { state, hint };
   if (!microphone) return { state: "Ready for text", hint: "Type a turn; the reply is spoken." };
   if (muted) return { state: "Muted", hint: "Nobody hears you. Press the microphone to speak." };
