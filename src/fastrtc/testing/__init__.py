@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from fastrtc.testing.rehearsal import Call, Rehearsal
 from fastrtc.testing.replay import replay
+from fastrtc.testing.script import Performance, Script, ScriptedVad, Speech
 
-__all__ = ["Call", "Rehearsal", "replay"]
+__all__ = ["Call", "Performance", "Rehearsal", "Script", "ScriptedVad", "Speech", "replay"]

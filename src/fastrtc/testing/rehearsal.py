@@ -22,6 +22,7 @@ from fastrtc.handlers.listening import Listener
 from fastrtc.handlers.ports import ReplyRun
 from fastrtc.handlers.reply import values_of
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
+from fastrtc.handlers.supervisor import run_supervised
 from fastrtc.handlers.turn_driver import TurnDriver
 from fastrtc.handlers.voice import Voice
 from fastrtc.media.resample import LiveResampler
@@ -190,7 +191,9 @@ class Rehearsal:
     def compute(
         self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
     ) -> None:
-        then(work())
+        result: list[T] = []
+        if run_supervised(lambda: result.append(work()), failed):
+            then(result[0])
 
     def run_callback(self, call: Callable[[], Any], *, is_async: bool) -> None:
         result = self._variables.copy().run(call)
@@ -250,19 +253,22 @@ class _InlineRun:
         self._over = False
 
     def pump(self) -> None:
-        """Take values while there is room for their audio."""
+        """Take values while there is room for their audio; a reply that yields None thinks until the next tick."""
         while not self._over and self._rehearsal.has_room(self._voice.turn):
-            self._inside(self._step)
+            if not self._inside(self._step):
+                break
 
     def cancel(self) -> None:
         if not self._over:
             self._inside(self._end)
 
-    def _step(self) -> None:
+    def _step(self) -> bool:
+        value = None
         try:
             if self._values is None:
                 self._values = self._begin()
-            wanted = self._voice.take(next(self._values))
+            value = next(self._values)
+            wanted = self._voice.take(value)
         except StopIteration:
             wanted = False
         except Exception as error:
@@ -270,6 +276,7 @@ class _InlineRun:
             wanted = False
         if not wanted:
             self._end()
+        return value is not None
 
     def _begin(self) -> Iterator[Any]:
         result = self._call()
@@ -283,7 +290,7 @@ class _InlineRun:
         self._over = True
         close = getattr(self._values, "close", None)
         if close is not None:
-            close()
+            run_supervised(close, lambda error: self._rehearsal.report(error, self._voice.turn))
         self._voice.drain()
         self._finished()
         self._rehearsal.ended(self)

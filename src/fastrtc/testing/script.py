@@ -223,7 +223,8 @@ class Script:
         performance = self.play(rate_hz)
         events = [event_as_json(event) for event in performance.events]
         if len(events) != len(self.expected) or not all(map(Expected.matches, self.expected, events)):
-            wanted = "\n".join(_as_line({"at_s": one.at_s, "name": one.name, **dict(one.fields)}) for one in self.expected)
+            lines = [_as_line({"at_s": one.at_s, "name": one.name, **dict(one.fields)}) for one in self.expected]
+            wanted = "\n".join(lines)
             raise AssertionError(f"expected\n{wanted}\n\ngot\n{performance.as_text()}")
         return performance
 
