@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -99,6 +100,8 @@ def mount(
 
 
 def _mount_fastapi(app: Starlette, path: str, routes: Sequence[RouteDefinition], tags: list[str | Enum] | None) -> bool:
+    if "fastapi" not in sys.modules:
+        return False
     from fastapi import APIRouter, FastAPI
 
     if not isinstance(app, FastAPI):
