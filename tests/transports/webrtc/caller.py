@@ -117,14 +117,18 @@ async def call(calling, called):
 
 
 def speech_like(seconds, seed=1):
-    """Sound that a speech codec keeps and that correlates with itself at one lag only."""
+    """Voiced sound: harmonics of a wandering pitch under two formants, in syllables."""
     rng = np.random.default_rng(seed)
-    count = int(48_000 * seconds)
-    t = np.arange(count) / 48_000
-    steps = np.arange(0, seconds + 0.2, 0.1)
-    frequency = 300 + 1_500 * np.interp(t, steps, rng.random(len(steps)))
-    envelope = 0.4 + 0.6 * np.abs(np.sin(2 * np.pi * 2.3 * t))
-    return (9_000 * envelope * np.sin(2 * np.pi * np.cumsum(frequency) / 48_000)).astype(np.int16)
+    t = np.arange(int(48_000 * seconds)) / 48_000
+    steps = np.arange(0, seconds + 0.3, 0.15)
+    pitch = 2 * np.pi * np.cumsum(110 + 90 * np.interp(t, steps, rng.random(len(steps)))) / 48_000
+    voice = np.zeros(len(t))
+    for number in range(1, 18):
+        hz = 150 * number
+        weight = np.exp(-(((hz - 550) / 350) ** 2)) + 0.5 * np.exp(-(((hz - 1_500) / 500) ** 2)) + 0.05
+        voice += weight * np.sin(number * pitch + rng.random() * 6)
+    envelope = 0.35 + 0.65 * np.abs(np.sin(2 * np.pi * 1.7 * t + rng.random()))
+    return (9_000 * envelope * voice / np.abs(voice).max()).astype(np.int16)
 
 
 def likeness(heard, said):

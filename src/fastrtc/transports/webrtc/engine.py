@@ -152,7 +152,7 @@ class RtcPeer(Protocol):
         ...
 
     def flush(self) -> None:
-        """Drop what was written and is not yet encoded. Media clock thread."""
+        """Drop what was written and is not yet encoded. Any thread."""
         ...
 
     def send(self, text: str) -> None:

@@ -1,0 +1,318 @@
+"""One call: a clock that speaks and listens in real time, on whichever line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from fastrtc.audio import PCM, AnyPCM, float_to_int16
+from fastrtc.client.line import Line, LineEvents, WebRtcLine, WebSocketLine, new_session_id
+from fastrtc.client.record import CallRecord, Message, Sound, Spoken
+from fastrtc.errors import ConfigurationError
+from fastrtc.media.resample import resample_clip
+from fastrtc.transports.webrtc.engine import IceServer, PeerOptions, load_engine
+
+TICK_S = 0.02
+LATE_S = 0.06  # by which received audio may lag behind the clock before the gap counts as silence
+INPUT_RATE_HZ, OUTPUT_RATE_HZ = 48_000, 24_000  # of FastRTC's handlers
+
+
+@dataclass(slots=True)
+class _Utterance:
+    ticks: deque[PCM]
+    done: asyncio.Future[Spoken]
+    start_s: float = -1.0
+
+
+class Call:
+    """A call in progress; made by :func:`connect`.
+
+    Args:
+        session_id: The id that the server knows it by.
+    """
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        self.messages: list[Message] = []
+        self._loop = asyncio.get_running_loop()
+        self._line: Line | None = None
+        self._started_s = time.monotonic()
+        self._utterances: deque[_Utterance] = deque()
+        self._spoken: list[Spoken] = []
+        self._said: list[PCM] = []
+        self._heard: list[PCM] = []
+        self._heard_samples = 0
+        self._ticks = 0
+        self._stop = threading.Event()
+        self._clock: threading.Thread | None = None
+        self._news = asyncio.Condition()
+        self._announcing: set[asyncio.Task[None]] = set()
+        self._end: str | None = None
+
+    @property
+    def now_s(self) -> float:
+        """Seconds of the call: the time of the sample that is said and heard now."""
+        return time.monotonic() - self._started_s
+
+    @property
+    def ended(self) -> str | None:
+        """Why the call is over (``closed``, ``failed``...); None while it is not."""
+        return self._end
+
+    @property
+    def heard(self) -> Sound:
+        """What was heard so far; silence where nothing came."""
+        return Sound(_joined(self._heard), self._the_line.rate_in_hz)
+
+    @property
+    def said(self) -> Sound:
+        """What was said so far, silence included."""
+        return Sound(_joined(self._said), self._the_line.rate_out_hz)
+
+    def record(self) -> CallRecord:
+        """The call so far."""
+        return CallRecord(self.said, self.heard, tuple(self._spoken), tuple(self.messages))
+
+    async def speak(self, pcm: AnyPCM, rate_hz: int) -> Spoken:
+        """Say something in real time; what is said meanwhile by another task follows it.
+
+        Args:
+            pcm: ``int16`` or ``float32``, shape ``(n,)`` or ``(1, n)``.
+            rate_hz: Its sample rate.
+
+        Returns:
+            When it was said, once it is.
+
+        Raises:
+            ConnectionError: The call ended before.
+            AudioFormatError: Another dtype or shape.
+        """
+        samples: AnyPCM = pcm[0] if pcm.ndim == 2 and pcm.shape[0] == 1 else pcm
+        line = self._the_line
+        resampled = float_to_int16(resample_clip(samples, rate_hz, line.rate_out_hz))
+        tick = line.rate_out_hz // 50
+        padded = np.concatenate([resampled, np.zeros(-len(resampled) % tick, np.int16)])
+        utterance = _Utterance(deque(padded.reshape(-1, tick)), self._loop.create_future())
+        if self._end is not None or not utterance.ticks:
+            return self._nothing_said()
+        self._utterances.append(utterance)
+        return await utterance.done
+
+    def send_message(self, message: str | dict[str, Any]) -> None:
+        """Send text, or an object as JSON, to the session."""
+        self._the_line.send(message if isinstance(message, str) else json.dumps(message))
+
+    async def wait_for(
+        self, predicate: Callable[[Message], bool], timeout_s: float = 10.0, after_s: float = 0.0
+    ) -> Message:
+        """The first message that satisfies the predicate, whether it has come already or is yet to come.
+
+        Args:
+            predicate: Called once with every message.
+            timeout_s: How long to wait.
+            after_s: Pass over messages that came before this second of the call.
+
+        Raises:
+            TimeoutError: None came in time.
+            ConnectionError: The call ended first.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                async for message in self.stream_messages():
+                    if message.at_s >= after_s and predicate(message):
+                        return message
+        except TimeoutError:
+            types = [message.event or message.type or str(message.data)[:40] for message in self.messages]
+            raise TimeoutError(f"no such message within {timeout_s} s; there were {types}") from None
+        raise ConnectionError(f"the call ended ({self._end}) before the message came")
+
+    async def stream_messages(self) -> AsyncIterator[Message]:
+        """Every message from the first on, as they come, until the call ends."""
+        position = 0
+        while True:
+            async with self._news:
+                while position >= len(self.messages) and self._end is None:
+                    await self._news.wait()
+            if position >= len(self.messages):
+                return
+            yield self.messages[position]
+            position += 1
+
+    def __aiter__(self) -> AsyncIterator[Message]:
+        """The same as :meth:`stream_messages`."""
+        return self.stream_messages()
+
+    async def close(self) -> None:
+        """Hang up; idempotent. What was heard and the messages stay."""
+        self._stop.set()
+        if self._clock is not None:
+            await asyncio.to_thread(self._clock.join)
+        if self._line is not None:
+            await self._line.close()
+        self._over("closed")
+        await asyncio.gather(*self._announcing, return_exceptions=True)
+
+    # What connect() uses.
+
+    def events(self) -> LineEvents:
+        """Where a line reports to."""
+        return LineEvents(self._take_message, self._over)
+
+    def adopt(self, line: Line) -> None:
+        """Take over a line: :meth:`close` closes it."""
+        self._line = line
+
+    @property
+    def started(self) -> bool:
+        """Whether the line was up."""
+        return self._clock is not None
+
+    def start(self) -> None:
+        """Begin to speak and listen: the line is up."""
+        self._started_s = time.monotonic()
+        self._clock = threading.Thread(target=self._run, name="fastrtc-caller", daemon=True)
+        self._clock.start()
+
+    @property
+    def _the_line(self) -> Line:
+        if self._line is None:
+            raise ConnectionError("the call is not connected")
+        return self._line
+
+    def _take_message(self, text: str) -> None:
+        try:
+            data = json.loads(text)
+        except ValueError:
+            data = text
+        self.messages.append(Message(self.now_s, data))
+        self._announce()
+
+    def _over(self, reason: str) -> None:
+        if self._end is None:
+            self._end = reason
+            while self._utterances:
+                done = self._utterances.popleft().done
+                if not done.done():
+                    done.set_exception(ConnectionError(f"the call ended ({reason}) while something was said"))
+            self._announce()
+
+    def _announce(self) -> None:
+        async def notify() -> None:
+            async with self._news:
+                self._news.notify_all()
+
+        task = self._loop.create_task(notify())
+        self._announcing.add(task)
+        task.add_done_callback(self._announcing.discard)
+
+    def _nothing_said(self) -> Spoken:
+        if self._end is not None:
+            raise ConnectionError(f"the call has ended ({self._end})")
+        return Spoken(self.now_s, self.now_s)
+
+    # The clock's thread.
+
+    def _run(self) -> None:
+        line = self._the_line
+        while not self._stop.is_set():
+            self._listen(line)
+            self._say(line)
+            self._ticks += 1
+            self._stop.wait(max(0.0, self._started_s + self._ticks * TICK_S - time.monotonic()))
+
+    def _listen(self, line: Line) -> None:
+        pcm = line.read()
+        due = round(self._ticks * TICK_S * line.rate_in_hz)
+        if pcm is None and self._heard_samples < due - LATE_S * line.rate_in_hz:
+            pcm = np.zeros(due - self._heard_samples, np.int16)
+        if pcm is not None:
+            self._heard.append(pcm)
+            self._heard_samples += len(pcm)
+
+    def _say(self, line: Line) -> None:
+        tick: PCM | None = None
+        if self._utterances:
+            utterance = self._utterances[0]
+            if utterance.start_s < 0:
+                utterance.start_s = self._ticks * TICK_S
+            tick = utterance.ticks.popleft()
+            if not utterance.ticks:
+                self._utterances.popleft()
+                spoken = Spoken(utterance.start_s, (self._ticks + 1) * TICK_S)
+                self._spoken.append(spoken)
+                self._loop.call_soon_threadsafe(_finish, utterance.done, spoken)
+        line.write(tick)
+        self._said.append(np.zeros(line.rate_out_hz // 50, np.int16) if tick is None else tick)
+
+
+def _finish(done: asyncio.Future[Spoken], spoken: Spoken) -> None:
+    if not done.done():
+        done.set_result(spoken)
+
+
+def _joined(parts: Sequence[PCM]) -> PCM:
+    return np.concatenate(parts[:]) if parts else np.zeros(0, np.int16)
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    transport: Literal["webrtc", "websocket"] = "webrtc",
+    *,
+    engine: str | None = None,
+    ice_servers: Sequence[IceServer] = (),
+    session_id: str | None = None,
+    hello: bool = True,
+    input_rate_hz: int = INPUT_RATE_HZ,
+    output_rate_hz: int = OUTPUT_RATE_HZ,
+    timeout_s: float = 15.0,
+) -> AsyncIterator[Call]:
+    """Call a server and hang up at the end of the ``async with`` block.
+
+    Args:
+        url: Where the stream is mounted, for example ``http://127.0.0.1:7860``.
+        transport: ``webrtc``, or ``websocket``.
+        engine: WebRTC engine (``wrtc``, ``aiortc``); None for the default.
+        ice_servers: STUN and TURN servers.
+        session_id: The session's id; None for a random one.
+        hello: Over a WebSocket: ask the server for its rates and events. False for servers that do not know that.
+        input_rate_hz: Over a WebSocket without hello: the handler's input rate.
+        output_rate_hz: Over a WebSocket without hello: the handler's output rate.
+        timeout_s: For connecting.
+
+    Raises:
+        SignalingError: The server refused; ``code`` says why.
+        ConnectionError: No server answers, or no connection came about.
+    """
+    if transport not in ("webrtc", "websocket"):
+        raise ConfigurationError(f'the transport must be "webrtc" or "websocket", got {transport!r}')
+    base = url.rstrip("/")
+    call = Call(session_id or new_session_id())
+    line: WebRtcLine | WebSocketLine
+    try:
+        async with asyncio.timeout(timeout_s):
+            if transport == "webrtc":
+                line = WebRtcLine(base, call.session_id, call.events())
+                call.adopt(line)
+                await line.open(load_engine(engine), PeerOptions(ice_servers=tuple(ice_servers)))
+            else:
+                line = WebSocketLine(base, call.session_id, call.events(), output_rate_hz, input_rate_hz)
+                call.adopt(line)
+                await line.open(hello)
+        call.start()
+        yield call
+    except TimeoutError:
+        if call.started:
+            raise
+        raise ConnectionError(f"no {transport} connection to {base} came about within {timeout_s} s") from None
+    finally:
+        await call.close()
