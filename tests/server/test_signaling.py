@@ -1,0 +1,302 @@
+"""Signaling with an engine and a session that the tests hold in their hands."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastrtc.errors import ConfigurationError, EngineError, ProtocolError
+from fastrtc.handlers.base import AsyncStreamHandler
+from fastrtc.server.host import SessionHost
+from fastrtc.server.signaling import Signaling, ice_servers
+from fastrtc.transports.webrtc.candidate import IceCandidate
+from fastrtc.transports.webrtc.engine import PeerOptions, PeerState, PeerStats
+
+CHROME = {"candidate": "candidate:1 1 udp 2122260223 192.0.2.7 63692 typ host generation 0", "sdpMid": "0"}
+FIREFOX_END = {"candidate": "", "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": "8f3a"}
+
+
+class FakePeer:
+    def __init__(self, observer: Any) -> None:
+        self.observer = observer
+        self.state = PeerState.NEW
+        self.answer_sdp = "v=0 answer"
+        self.candidates: list[IceCandidate | None] = []
+        self.sent: list[str] = []
+        self.closes = 0
+
+    def become(self, state: PeerState) -> None:
+        self.state = state
+        self.observer.on_state(state)
+
+    async def add_candidate(self, candidate: IceCandidate | None) -> None:
+        if candidate is not None and candidate.address == "192.0.2.13":
+            raise EngineError("no luck")
+        self.candidates.append(candidate)
+
+    def read(self) -> None:
+        return None
+
+    def write(self, pcm: Any) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def send(self, text: str) -> None:
+        self.sent.append(text)
+
+    async def stats(self) -> PeerStats:
+        return PeerStats()
+
+    async def close(self) -> None:
+        self.closes += 1
+        if self.state is not PeerState.CLOSED:
+            self.become(PeerState.CLOSED)
+
+
+class FakeEngine:
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.peers: list[FakePeer] = []
+        self.options: PeerOptions | None = None
+        self.early: list[str] = []
+        self.delay: asyncio.Event | None = None
+
+    async def answer(self, offer_sdp: str, options: PeerOptions, observer: Any) -> FakePeer:
+        if "bad" in offer_sdp:
+            raise EngineError("line 1 makes no sense")
+        if self.delay is not None:
+            await self.delay.wait()
+        self.options = options
+        peer = FakePeer(observer)
+        self.peers.append(peer)
+        for text in self.early:
+            observer.on_message(text)
+            peer.become(PeerState.CONNECTED)
+        return peer
+
+
+class Quiet(AsyncStreamHandler):
+    shutdowns = 0
+    texts: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = asyncio.Event()
+
+    def copy(self) -> "Quiet":
+        return Quiet()
+
+    async def start_up(self) -> None:
+        self.started.set()
+
+    async def receive(self, frame: tuple[int, Any]) -> None: ...
+
+    async def emit(self) -> tuple[int, Any] | None:
+        await asyncio.Event().wait()
+        return (24_000, np.zeros((1, 480), np.int16))
+
+    async def shutdown(self) -> None:
+        type(self).shutdowns += 1
+
+
+class Desk:
+    """A host with its signaling and engine."""
+
+    def __init__(self, limit: int) -> None:
+        self.engine = FakeEngine()
+        self.host = SessionHost(Quiet(), concurrency_limit=limit)
+        self.signaling = Signaling(self.host, engine=self.engine)  # type: ignore[arg-type]
+
+    async def offer(self, name: str, sdp: str = "v=0") -> Any:
+        return await self.signaling.handle({"type": "offer", "webrtc_id": name, "sdp": sdp})
+
+    async def candidate(self, name: str, value: object) -> Any:
+        return await self.signaling.handle({"type": "ice-candidate", "webrtc_id": name, "candidate": value})
+
+    async def gone(self, name: str) -> None:
+        while self.host._tasks:
+            await asyncio.wait(self.host._tasks)
+        assert name not in self.host.sessions
+
+
+def run(scenario: Callable[[Desk], Awaitable[None]], limit: int = 1) -> None:
+    async def play() -> None:
+        desk = Desk(limit)
+        async with asyncio.timeout(20):
+            try:
+                await scenario(desk)
+            finally:
+                await desk.host.close_all("test over")
+
+    Quiet.shutdowns = 0
+    asyncio.run(play())
+
+
+def error_of(answer: Any) -> str:
+    assert answer["status"] == "failed"
+    return str(answer["meta"]["error"])
+
+
+def test_an_offer_is_answered_and_the_session_starts_with_the_connection() -> None:
+    async def scenario(desk: Desk) -> None:
+        assert await desk.offer("ann") == {"sdp": "v=0 answer", "type": "answer"}
+        handler = desk.host.handlers["ann"]
+        assert isinstance(handler, Quiet)
+        assert not handler.started.is_set()
+        desk.engine.peers[0].become(PeerState.CONNECTED)
+        await handler.started.wait()
+        assert desk.host.sessions.connected_ids == ["ann"]
+        desk.engine.peers[0].become(PeerState.DISCONNECTED)
+        desk.engine.peers[0].become(PeerState.CONNECTED)
+        desk.engine.peers[0].become(PeerState.CLOSED)
+        await desk.gone("ann")
+        assert Quiet.shutdowns == 1
+        assert desk.engine.peers[0].closes == 1
+
+    run(scenario)
+
+
+def test_what_comes_before_the_answer_is_not_lost() -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.engine.early = ['{"type": "hello", "data": {"version": 1}}']
+        await desk.offer("ann")
+        handler = desk.host.handlers["ann"]
+        assert isinstance(handler, Quiet)
+        await handler.started.wait()
+        assert any('"hello"' in text for text in desk.engine.peers[0].sent)
+
+    run(scenario)
+
+
+def test_messages_reach_the_session_and_bad_ones_are_answered() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("ann")
+        peer = desk.engine.peers[0]
+        peer.observer.on_channel_open()
+        peer.observer.on_message('{"type": "input", "data": ["x"]}')
+        assert desk.host.handlers["ann"].latest_args == ["__webrtc_value__", "x"]
+        peer.observer.on_message('{"type": "input", "data": 7}')
+        assert '"error"' in peer.sent[-1]
+        assert "a list of values" in peer.sent[-1]
+
+    run(scenario)
+
+
+def test_candidates_of_chrome_and_firefox_and_their_end() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("ann")
+        for value in (CHROME, FIREFOX_END, None, {}, CHROME["candidate"]):
+            assert await desk.candidate("ann", value) == {"status": "success"}
+        first, *ends, last = desk.engine.peers[0].candidates
+        assert first is not None
+        assert last is not None
+        assert first.line == last.line == CHROME["candidate"]
+        assert ends == [None, None, None]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("value", [{"candidate": "hello"}, {"candidate": 7}, [CHROME], 7])
+def test_candidates_that_cannot_be_read(value: object) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("ann")
+        assert error_of(await desk.candidate("ann", value)) == "invalid_candidate_format"
+
+    run(scenario)
+
+
+def test_candidates_for_connections_that_are_not_there() -> None:
+    async def scenario(desk: Desk) -> None:
+        assert error_of(await desk.candidate("nobody", CHROME)) == "unknown_connection"
+        await desk.offer("ann")
+        bad = {"candidate": CHROME["candidate"].replace("192.0.2.7", "192.0.2.13")}
+        assert error_of(await desk.candidate("ann", bad)) == "no luck"
+        desk.engine.peers[0].state = PeerState.CLOSED
+        assert error_of(await desk.candidate("ann", CHROME)) == "connection_closed"
+        desk.engine.peers[0].become(PeerState.CLOSED)
+        assert error_of(await desk.candidate("ann", CHROME)) == "unknown_connection"
+
+    run(scenario)
+
+
+def test_an_id_in_use_is_refused_even_while_its_answer_is_being_made() -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.engine.delay = asyncio.Event()
+        first = asyncio.create_task(desk.offer("ann"))
+        await asyncio.sleep(0)
+        assert error_of(await desk.offer("ann")) == "connection_already_exists"
+        desk.engine.delay.set()
+        assert (await first)["type"] == "answer"
+        assert error_of(await desk.offer("ann")) == "connection_already_exists"
+
+    run(scenario, limit=5)
+
+
+def test_a_client_that_never_connects_takes_no_place() -> None:
+    async def scenario(desk: Desk) -> None:
+        for name in ("ghost 1", "ghost 2", "ann"):
+            assert (await desk.offer(name))["type"] == "answer"
+        desk.engine.peers[2].become(PeerState.CONNECTED)
+        await desk.host.handlers["ann"].started.wait()  # type: ignore[attr-defined]
+        refused = await desk.offer("bob")
+        assert refused == {"status": "failed", "meta": {"error": "concurrency_limit_reached", "limit": 1}}
+        desk.engine.peers[0].become(PeerState.CONNECTED)
+        await desk.gone("ghost 1")
+        assert desk.engine.peers[0].closes == 1
+        assert any("Too many people" in text for text in desk.engine.peers[0].sent)
+        assert desk.host.sessions.connected_ids == ["ann"]
+
+    run(scenario)
+
+
+def test_a_connection_that_fails_is_cleaned_up() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("ann")
+        desk.engine.peers[0].become(PeerState.FAILED)
+        await desk.gone("ann")
+        assert desk.engine.peers[0].closes == 1
+        assert (await desk.offer("ann"))["type"] == "answer"
+
+    run(scenario)
+
+
+def test_an_offer_that_cannot_be_answered() -> None:
+    async def scenario(desk: Desk) -> None:
+        answer = await desk.offer("ann", "bad")
+        assert answer["meta"] == {"error": "invalid_sdp", "detail": "line 1 makes no sense"}
+        assert (await desk.offer("ann"))["type"] == "answer"
+        with pytest.raises(ProtocolError):
+            await desk.signaling.handle({"type": "offer"})
+
+    run(scenario)
+
+
+def test_a_place_that_was_taken_meanwhile_closes_the_connection() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("ann")
+        desk.engine.delay = asyncio.Event()
+        late = asyncio.create_task(desk.offer("bob"))
+        await asyncio.sleep(0)
+        desk.engine.peers[0].become(PeerState.CONNECTED)
+        await desk.host.handlers["ann"].started.wait()  # type: ignore[attr-defined]
+        desk.engine.delay.set()
+        assert error_of(await late) == "concurrency_limit_reached"
+        assert desk.engine.peers[1].closes == 1
+        assert list(desk.host.sessions) == ["ann"]
+
+    run(scenario)
+
+
+def test_the_servers_own_ice_servers() -> None:
+    servers = ice_servers(
+        {"iceServers": [{"urls": "stun:a"}, {"urls": ["turn:b", "turn:c"], "username": "u", "credential": "p"}]}
+    )
+    assert [server.urls for server in servers] == [("stun:a",), ("turn:b", "turn:c")]
+    assert (servers[1].username, servers[1].credential) == ("u", "p")
+    assert ice_servers(None) == ice_servers({}) == ()
+    for wrong in ({"iceServers": "stun:a"}, {"iceServers": ["stun:a"]}, {"iceServers": [{}]}):
+        with pytest.raises(ConfigurationError):
+            ice_servers(wrong)
