@@ -127,7 +127,7 @@ class TurnDriver(Driver):
         self._carry_out(self._machine.cancel(reason))
 
     def mute(self, muted: bool) -> None:
-        self._machine.mute(muted)
+        self._carry_out(self._machine.mute(muted))
 
     def reply_audible(self, turn: int) -> None:
         self._machine.reply_audible(turn)

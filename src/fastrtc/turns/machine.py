@@ -84,7 +84,8 @@ class TurnMachine:
     any but FREE        ``cancel``                                  FREE        CancelReply
     ==================  ==========================================  ==========  =======================
 
-    Speech over a reply ends no turn before it has interrupted the reply. Without ``can_interrupt``, speech while the
+    Speech over a reply ends no turn before it has interrupted the reply, and interrupts none before it is enough for a
+    turn to start: until then the reply is held, also with "cancel", so that no reply is lost to a sound. Without ``can_interrupt``, speech while the
     floor is not FREE is not heard at all.
     """
 
@@ -95,7 +96,7 @@ class TurnMachine:
         self.turn = 0
         self._audible = False
         self._spoken_over = 0
-        self._reply_start = 0
+        self._reply_start: int | None = None
         self._carried_start: int | None = None
         self._muted = False
 
@@ -111,10 +112,10 @@ class TurnMachine:
 
     @property
     def needed_from(self) -> int | None:
-        """Oldest sample that a decision may still name; None: only the pre-roll before now."""
-        starts = [start for start in (self._user.start, self._carried_start) if start is not None]
-        if self.floor in (Floor.THINKING, Floor.HELD) and not self._audible:
-            starts.append(self._reply_start)
+        """Oldest sample that a decision may still name; None: only the pre-roll before what is judged next."""
+        unheard = None if self.floor is Floor.FREE or self._audible else self._reply_start
+        candidates = (self._user.start, self._user.gate.recent_onset, self._carried_start, unheard)
+        starts = [start for start in candidates if start is not None]
         return min(starts) - self._settings.pre_roll_samples if starts else None
 
     def hear(self, window: SpeechWindow, at: int) -> list[Decision]:
@@ -136,7 +137,7 @@ class TurnMachine:
 
     def answered(self, ask: AskDetector, probability: float, at: int) -> list[Decision]:
         """The end-of-turn detector's answer."""
-        self._user.answered(ask.silence_ms, probability)
+        self._user.answered(ask, probability)
         if self.floor is not Floor.FREE or self._settings.manual:
             return []
         ended = self._user.decide(at)
@@ -151,11 +152,10 @@ class TurnMachine:
         """End the reply, if there is one."""
         return [] if self.floor is Floor.FREE else self._cancel(reason)
 
-    def mute(self, muted: bool) -> None:
-        """While muted the user is not heard; what was said before is forgotten."""
+    def mute(self, muted: bool) -> list[Decision]:
+        """While muted the user is not heard; what was said before is forgotten, and holds no reply any more."""
         self._muted = muted
-        if muted:
-            self._user.discard()
+        return self._let_go() if muted else []
 
     def greet(self, at: int, reason: str = "greeting") -> list[Decision]:
         """The bot takes the floor without being asked; nothing happens while somebody else has it."""
@@ -191,7 +191,7 @@ class TurnMachine:
         self.floor = Floor.THINKING
         self._audible = False
         self._spoken_over = 0
-        self._reply_start = start
+        self._reply_start = start if start < at else None
         self._carried_start = None
         first = max(0, start - self._settings.pre_roll_samples) if start < at else at
         return [StartReply(self.turn, first, at, ended.speech_end, ended.reason, ended.probability)]
@@ -202,14 +202,14 @@ class TurnMachine:
             self._spoken_over += window.end - window.start
         elif at - gate.last_speech_end >= self._settings.resume_samples:
             return self._let_go()
-        if self.floor is Floor.HELD:
-            enough = self._settings.interrupt_samples
-        else:
-            enough = self._settings.hold_samples
+        held, cancels = self.floor is Floor.HELD, self._settings.interruption == "cancel"
+        enough = self._settings.interrupt_samples if held and not cancels else self._settings.hold_samples
         if not gate.speech or self._spoken_over < enough:
             return []
-        if self.floor is Floor.HELD or self._settings.interruption == "cancel":
+        if (held or cancels) and self._user.state is not UserState.SILENT:
             return self._cancel("user")
+        if held:
+            return []
         self.floor = Floor.HELD
         return [HoldReply(self.turn)]
 

@@ -60,7 +60,15 @@ class AlgoOptions:
         _positive("audio_chunk_duration", self.audio_chunk_duration)
         _positive("max_continuous_speech_s", self.max_continuous_speech_s)
         _positive("idle_timeout_s", self.idle_timeout_s)
-        for name in ("started_talking_threshold", "speech_threshold", "pre_roll_s", "shortest_silence_s"):
+        for name in (
+            "started_talking_threshold",
+            "speech_threshold",
+            "pre_roll_s",
+            "shortest_silence_s",
+            "hold_speech_s",
+            "interrupt_speech_s",
+            "resume_silence_s",
+        ):
             _not_negative(name, getattr(self, name))
         if self.speech_threshold >= self.audio_chunk_duration:
             raise ConfigurationError(

@@ -111,10 +111,10 @@ class UserTurn:
             return self._while_speaking(at, may_end)
         return self._while_paused(at, may_end)
 
-    def answered(self, silence_ms: float, probability: float) -> None:
+    def answered(self, ask: AskDetector, probability: float) -> None:
         """The detector's answer to an ``AskDetector`` of the pause that is going on (ignored if it is over)."""
-        if self.state is UserState.PAUSED:
-            self._answers.append((silence_ms, probability))
+        if self.state is UserState.PAUSED and ask.end > self._paused_at:
+            self._answers.append((ask.silence_ms, probability))
 
     def discard(self) -> None:
         """Forget the speech so far: it was no turn."""
@@ -147,6 +147,7 @@ class UserTurn:
     def _resume(self, at: int) -> None:
         silence_ms = self._settings.ms(at - self._paused_at)
         self._earlier_ms = (*self._earlier_ms, silence_ms)[-REMEMBERED_PAUSES:]
+        self._answers = []
         self.state = UserState.SPEAKING
 
     def _while_paused(self, at: int, may_end: bool) -> list[UserOutput]:
@@ -186,13 +187,14 @@ class UserTurn:
     def end_now(self, at: int, reason: str) -> Ended:
         """End the turn on request, wherever it stands; without speech so far it spans nothing."""
         if self.state is UserState.SILENT:
-            self._start = at
-            self._paused_at = at
+            onset = self.gate.recent_onset
+            self._start = at if onset is None else onset
         return self._end(at, reason)
 
     def _end(self, at: int, reason: str) -> Ended:
         probability = self._answers[-1][1] if self._answers else None
-        ended = Ended(self._start, min(self.gate.last_speech_end, at), at, reason, probability)
+        speech_end = min(max(self._start, self.gate.last_speech_end), at)
+        ended = Ended(self._start, speech_end, at, reason, probability)
         self.discard()
         self._answers = []
         return ended
