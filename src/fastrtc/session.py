@@ -117,6 +117,7 @@ class Session:
         self._last_report = 0.0
         self._wants_events = False
         self._said_hello = False
+        self._started = False
 
     # ---- life (app loop) --------------------------------------------------------------------------------------
 
@@ -126,6 +127,7 @@ class Session:
         handler.bind(self._loop, self._mouth.clear)
         handler.set_channel(self.link)
         self._driver.start()
+        self._started = True
         self.tell(SessionStarted())
         self._clock.join(self)
 
@@ -347,7 +349,8 @@ class Session:
         self.link.send(wire.encode_server_message(hello))
         if events and not self._wants_events:
             self._wants_events = True
-            self.link.send(wire.encode_server_message(wire.SessionEvent(event_as_json(SessionStarted()))))
+            if self._started:
+                self.link.send(wire.encode_server_message(wire.SessionEvent(event_as_json(SessionStarted()))))
 
     def _arm(self, message: str) -> None:
         self._ending = self._ending or message
