@@ -25,6 +25,8 @@ class Side:
         self.candidates = []
         self.channel_open = False
         self.heard: list[np.ndarray] = []
+        self.ticks = 0
+        self.ticked = threading.Event()
         self._play: deque[np.ndarray] = deque()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -77,6 +79,8 @@ class Side:
                     self.heard.append(pcm)
                     loop.call_soon_threadsafe(self._changed.set)
                 self.peer.write(self._play.popleft() if self._play else None)
+                self.ticks += 1
+                self.ticked.set()
                 due += 0.02
                 self._stop.wait(max(0.0, due - time.monotonic()))
 
