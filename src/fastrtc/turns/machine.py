@@ -85,8 +85,8 @@ class TurnMachine:
     ==================  ==========================================  ==========  =======================
 
     Speech over a reply ends no turn before it has interrupted the reply, and interrupts none before it is enough for a
-    turn to start: until then the reply is held, also with "cancel", so that no reply is lost to a sound. Without ``can_interrupt``, speech while the
-    floor is not FREE is not heard at all.
+    turn to start: until then the reply is held, also with "cancel", so that no reply is lost to a sound. Without
+    ``can_interrupt``, speech while the floor is not FREE is not heard at all.
     """
 
     def __init__(self, settings: TurnSettings, policy: EndpointPolicy) -> None:
