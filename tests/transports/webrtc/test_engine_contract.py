@@ -10,11 +10,11 @@ import time
 
 import numpy as np
 import pytest
+from tests.transports.webrtc.caller import Side, call, connect, likeness, speech_like
 
 from fastrtc.errors import EngineError
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import TICK_SAMPLES, IceServer, PeerOptions, PeerState, PeerStats, load_engine
-from tests.transports.webrtc.caller import Side, call, connect, likeness, speech_like
 
 pytest.importorskip("wrtc", reason="wrtc is not installed")
 pytest.importorskip("aiortc", reason="the extra aiortc is not installed")

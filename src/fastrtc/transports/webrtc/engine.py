@@ -238,5 +238,7 @@ def load_engine(name: str | None = None) -> RtcEngine:
 
         return WrtcEngine()
     except ModuleNotFoundError as error:
-        extra = "aiortc" if chosen == "aiortc" else "wrtc"
-        raise MissingExtraError(f"the WebRTC engine {chosen!r}", extra) from error
+        feature = "the WebRTC engine aiortc"
+        if chosen == "wrtc":
+            feature = f"WebRTC without wrtc, which is not installed ({ENGINE_VARIABLE}=aiortc chooses the other engine)"
+        raise MissingExtraError(feature, "aiortc") from error

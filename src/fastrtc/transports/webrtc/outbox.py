@@ -24,13 +24,16 @@ class Outbox:
         self._queue: deque[str] = deque()
         self._deliver: Callable[[str], None] | None = None
         self._closed = False
+        self._warned = False
 
     def send(self, text: str) -> None:
         """Queue a message. Any thread; after :meth:`close` it is dropped."""
         if self._closed:
             return
         if len(self._queue) >= MAX_QUEUED:
-            _log.warning("a client does not take its messages: one was dropped, %d are waiting", MAX_QUEUED)
+            if not self._warned:
+                self._warned = True
+                _log.warning("a client does not take its messages: %d are waiting, more are dropped", MAX_QUEUED)
             return
         self._queue.append(text)
         try:

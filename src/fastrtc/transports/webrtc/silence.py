@@ -74,6 +74,7 @@ class SilenceGate:
                 return None, self._wake() if self._waiting else None
             case Encoder.AWAKE:
                 if self._waiting:
+                    self._idle_ticks = 0
                     return self._waiting.popleft(), None
                 if self._idle_ticks >= self._sleep_after_ticks:
                     self.state = Encoder.ASLEEP

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from fastrtc.errors import ConfigurationError, MissingExtraError
+from fastrtc.transports.webrtc.engine import ENGINE_VARIABLE, load_engine
+
+
+@pytest.mark.parametrize("name", ["wrtc", "aiortc"])
+def test_an_engine_by_name_or_by_the_environment(name, monkeypatch):
+    pytest.importorskip(name)
+    assert load_engine(name).name == name
+    monkeypatch.setenv(ENGINE_VARIABLE, name)
+    assert load_engine().name == name
+
+
+def test_the_default(monkeypatch):
+    monkeypatch.delenv(ENGINE_VARIABLE, raising=False)
+    assert load_engine().name == "wrtc"
+
+
+def test_an_unknown_engine_names_those_that_there_are():
+    with pytest.raises(ConfigurationError, match="wrtc, aiortc"):
+        load_engine("gstreamer")
+
+
+@pytest.mark.parametrize("name", ["wrtc", "aiortc"])
+def test_an_engine_that_is_not_installed(name, monkeypatch):
+    ours = [f"fastrtc.transports.webrtc.{name}_{part}" for part in ("engine", "audio")]
+    for module in [name, "webrtc", *ours]:
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "webrtc", None)
+    with pytest.raises(MissingExtraError, match=name):
+        load_engine(name)
+
+
+def test_wrtc_falls_back_to_its_public_streams_when_the_private_way_is_gone(monkeypatch, caplog):
+    wrtc = pytest.importorskip("wrtc")
+    from fastrtc.transports.webrtc import wrtc_audio
+    from fastrtc.transports.webrtc.wrtc_engine import WrtcEngine
+
+    assert wrtc_audio.native_audio_works()
+    monkeypatch.delattr(wrtc, "TrackGenerator")
+    assert not wrtc_audio.native_audio_works()
+    assert not WrtcEngine().native_audio
+    assert "public streams" in caplog.text
