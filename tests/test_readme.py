@@ -25,7 +25,7 @@ def test_the_first_example_makes_a_stream(readme: str) -> None:
 
 def test_its_commands_are_targets_of_make(readme: str, root: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    commands = set(re.findall(r"make ([a-z-]+) ", readme))
+    commands = set(re.findall(r"^make ([a-z-]+) ", readme, flags=re.MULTILINE))
     assert {"demo", "test"} <= commands <= targets
 
 
