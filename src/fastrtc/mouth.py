@@ -73,7 +73,9 @@ class Mouth:
         """Fall silent within this tick; what the client has not heard yet is kept for :meth:`resume`."""
         self.playout.hold()
         if self._ahead and self._link.flush():
-            self.playout.put_back(list(self._sent)[-self._ahead :])
+            # The tick that was due at the last push has been played since.
+            unheard = self._ahead - 1
+            self._take_back(list(self._sent)[-unheard:] if unheard else [])
             self._forget_sent()
 
     def resume(self) -> None:
@@ -105,6 +107,13 @@ class Mouth:
         """The client says how much of a turn it has played."""
         limit_s = self.playout.taken_samples(turn) / self.rate_hz
         self._acknowledged_s = {turn: min(max(0.0, played_ms / 1000), limit_s)}
+
+    def _take_back(self, ticks: list[tuple[int, PCM]]) -> None:
+        self.playout.put_back(ticks)
+        back = {turn for turn, _ in ticks}
+        for due in [due for due in self._leaving if due[1] in back]:
+            self._leaving.remove(due)
+            self.playout.finish(due[1])
 
     def _forget_sent(self) -> None:
         self._sent.clear()

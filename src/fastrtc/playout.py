@@ -51,8 +51,9 @@ class Playout:
         with self._changed:
             if not self._alive(turn):
                 return False
-            self._queue.append((turn, pcm))
-            self._queued_samples += pcm.size
+            if pcm.size:
+                self._queue.append((turn, pcm))
+                self._queued_samples += pcm.size
             return True
 
     def wait_for_room(self, turn: int) -> bool:
@@ -116,8 +117,8 @@ class Playout:
     def resume(self) -> None:
         """Go on where :meth:`hold` stopped."""
         with self._changed:
+            self._fade_in_next = self._fade_in_next or self._held
             self._held = False
-            self._fade_in_next = True
 
     def put_back(self, ticks: list[tuple[int, PCM]]) -> None:
         """Queue again, in front, what was taken and not heard; ``ticks`` in the order in which they were taken."""
