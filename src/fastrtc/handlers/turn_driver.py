@@ -42,7 +42,9 @@ class _Reply:
     speech_end_s: float
     committed_s: float
     called_s: float | None = None
+    told_called: bool = False
     told_starting: bool = False
+    forget_inputs: Callable[[], None] | None = None
 
 
 class TurnDriver(Driver):
@@ -134,14 +136,17 @@ class TurnDriver(Driver):
         reply = self._reply
         if reply is None or reply.seen.turn != turn:
             return
+        self._tell_called(reply)
         self._tell_starting(reply)
         self._speaker.tell(FirstAudio(turn=turn, at_s=self._now_s(), latency_ms=self._latency_parts(reply)))
 
     def reply_finished(self, turn: int, heard_s: float) -> None:
         self._machine.reply_finished(turn)
+        self._floor.resume()
         reply = self._reply
         if reply is None or reply.seen.turn != turn:
             return
+        self._tell_called(reply)
         self._reply = None
         reply.seen.freeze(heard_s, interrupted=False)
         self._tell_starting(reply)
@@ -229,18 +234,24 @@ class TurnDriver(Driver):
             current_reply.set(seen)
             if asks_first and not is_async:
                 handler.wait_for_args_sync()
+            if self._reply is not reply:
+                return None
             reply.called_s = self._now_s()
-            started = ReplyStarted(turn=start.turn, at_s=reply.called_s)
-            self._home.post(lambda: self._speaker.tell(started))
+            self._home.post(lambda: self._tell_called(reply))
             return call()
 
-        def finished() -> None:
+        def forget_inputs() -> None:
+            # Once: a reply that was interrupted and ends late must not forget what the next one is waiting for.
+            if reply.forget_inputs is None:
+                return
+            reply.forget_inputs = None
             if handler.phone_mode and voice.beside is not None:
                 handler.remember_for_phone(voice.beside.args)
             handler.reset()
 
+        reply.forget_inputs = forget_inputs
         before: Callable[[], Awaitable[None]] | None = handler.wait_for_args if asks_first and is_async else None
-        reply.run = self._home.run_reply(called, voice, is_async=is_async, before=before, finished=finished)
+        reply.run = self._home.run_reply(called, voice, is_async=is_async, before=before, finished=forget_inputs)
 
     def _cancel_reply(self, turn: int, reason: str) -> None:
         reply, self._reply = self._reply, None
@@ -251,6 +262,8 @@ class TurnDriver(Driver):
             heard_text = reply.seen.heard_text
             if reply.run is not None:
                 reply.run.cancel()
+            if reply.forget_inputs is not None:
+                reply.forget_inputs()
             self._call_back(reply.seen)
         self._speaker.tell(
             ReplyInterrupted(turn=turn, at_s=self._now_s(), heard_s=heard_s, reason=reason, heard_text=heard_text)
@@ -262,6 +275,11 @@ class TurnDriver(Driver):
             self._home.run_callback(lambda: on_interrupt(seen), is_async=is_async_function(on_interrupt))
 
     # ---- small things -----------------------------------------------------------------------------------------
+
+    def _tell_called(self, reply: _Reply) -> None:
+        if self._reply is reply and reply.called_s is not None and not reply.told_called:
+            reply.told_called = True
+            self._speaker.tell(ReplyStarted(turn=reply.seen.turn, at_s=reply.called_s))
 
     def _tell_starting(self, reply: _Reply) -> None:
         if not reply.told_starting:
