@@ -1,6 +1,7 @@
 """Signaling with an engine and a session that the tests hold in their hands."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -288,6 +289,36 @@ def test_a_place_that_was_taken_meanwhile_closes_the_connection() -> None:
         assert list(desk.host.sessions) == ["ann"]
 
     run(scenario)
+
+
+def test_a_session_that_cannot_start_is_closed(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("ann")
+
+        async def fail() -> None:
+            raise RuntimeError("no model")
+
+        desk.host.sessions["ann"].start = fail  # type: ignore[method-assign]
+        desk.engine.peers[0].become(PeerState.CONNECTED)
+        await desk.gone("ann")
+        assert "no model" in desk.engine.peers[0].sent[-1]
+        assert desk.engine.peers[0].closes == 1
+
+    run(scenario)
+    assert "could not start" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["no such engine", "aiortc"])
+def test_an_engine_that_is_not_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fastrtc.transports.webrtc.aiortc_engine", None)
+
+    async def play() -> None:
+        signaling = Signaling(SessionHost(Quiet(), concurrency_limit=1), engine=name)
+        for _ in range(2):
+            answer = await signaling.handle({"type": "offer", "webrtc_id": "ann", "sdp": "v=0"})
+            assert error_of(answer) == "engine_unavailable"
+
+    asyncio.run(play())
 
 
 def test_the_servers_own_ice_servers() -> None:

@@ -244,6 +244,7 @@ def test_a_session_that_cannot_start_ends_the_call(with_line, caplog):
         session = await line.session()
         await line.serving
         assert session.closes == ["error"]
+        assert "no model" in line.socket.sent[-1]["message"]
 
     with_line(WebSocketConversation, scenario)
     assert "no model" in caplog.text

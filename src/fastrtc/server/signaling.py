@@ -13,6 +13,8 @@ A refusal is no HTTP error: clients of FastRTC expect status 200 and ``{"status"
 ``invalid_sdp``                 an offer that the engine cannot answer; ``meta.detail`` says why
 ``unsupported_modality``        the stream serves video, which this version does not
 ``unsupported_handler``         the stream's handler is no stream handler
+``handler_failed``              the handler cannot be copied, or its options cannot work; ``meta.detail`` says why
+``engine_unavailable``          the WebRTC engine is not installed; clients may use the WebSocket
 ==============================  ==========================================================
 """
 
@@ -23,7 +25,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastrtc.context import Context
-from fastrtc.errors import ConfigurationError, EngineError, ProtocolError, SignalingError
+from fastrtc.errors import ConfigurationError, EngineError, MissingExtraError, ProtocolError, SignalingError
+from fastrtc.handlers.supervisor import await_supervised
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import IceServer, PeerOptions, PeerState, load_engine
 from fastrtc.transports.webrtc.link import WebRtcLink
@@ -95,9 +98,10 @@ class Signaling:
         self._host.sessions.check(offer.webrtc_id)
         handler = self._host.new_handler()
         call = WebRtcCall(offer.webrtc_id, self._host, self._forget)
+        engine = self._engine()
         self._answering.add(offer.webrtc_id)
         try:
-            peer = await self._engine().answer(offer.sdp, self._options, call)
+            peer = await engine.answer(offer.sdp, self._options, call)
             call.peer = peer
             link = WebRtcLink(peer)
             session = self._host.open_pending(offer.webrtc_id, handler, link, Context(webrtc_id=offer.webrtc_id))
@@ -134,9 +138,12 @@ class Signaling:
 
     def _engine(self) -> RtcEngine:
         if self._loaded is None:
-            self._loaded = (
-                load_engine(self._chosen) if self._chosen is None or isinstance(self._chosen, str) else (self._chosen)
-            )
+            try:
+                chosen = self._chosen
+                self._loaded = load_engine(chosen) if chosen is None or isinstance(chosen, str) else chosen
+            except (MissingExtraError, ConfigurationError) as error:
+                logger.exception("there is no WebRTC engine")
+                raise SignalingError("engine_unavailable", detail=str(error)) from error
         return self._loaded
 
 
@@ -215,7 +222,13 @@ class WebRtcCall:
                 self.peer.send(encode_server_message(ErrorMessage("Too many people are connected. Try again later.")))
             await session.close(error.code)
             return
-        await session.start()
+        if not await await_supervised(session.start(), self._report):
+            await session.close("error")
+
+    def _report(self, error: BaseException) -> None:
+        logger.error("session %s could not start", self._webrtc_id, exc_info=error)
+        if self.peer is not None:
+            self.peer.send(encode_server_message(ErrorMessage(f"The session could not start: {error}")))
 
 
 def ice_servers(rtc_configuration: Mapping[str, Any] | None) -> tuple[IceServer, ...]:

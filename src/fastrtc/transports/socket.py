@@ -210,6 +210,9 @@ class SocketConversation:
     def _on_started(self, starting: asyncio.Task[None]) -> None:
         if not starting.cancelled() and (error := starting.exception()) is not None:
             logger.error("the session could not start", exc_info=error)
+            if self.session is not None:
+                message = ErrorMessage(f"The session could not start: {error}")
+                self.session.link.send(encode_server_message(message))
             self.hang_up("error")
 
     async def _receive(self) -> str:
