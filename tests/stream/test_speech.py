@@ -1,6 +1,7 @@
 """Recorded speech to the demo's stream and back, over every transport."""
 
 import asyncio
+import base64
 import csv
 import threading
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fastrtc.audio import float_to_int16
 from fastrtc.cli import make_app
 from fastrtc.client.call import Call, connect
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
+from fastrtc.media.g711 import decode_ulaw, encode_ulaw
 from fastrtc.media.resample import resample_clip
 from fastrtc.stream import Stream
 
@@ -81,6 +84,34 @@ def test_a_word_comes_back_over_a_websocket(serve: Any, word: Word, hello: bool)
     assert likeness(heard(call), word.spoken()) > 0.98
     committed = [message for message in call.messages if message.event == "turn_committed"]
     assert len(committed) == hello
+
+
+def test_a_word_comes_back_over_the_telephone(serve: Any, word: Word) -> None:
+    said = float_to_int16(resample_clip(word.pcm, word.rate_hz, COMPARE_HZ))
+    line = np.concatenate([said, np.zeros(COMPARE_HZ, np.int16)])
+    reply, marks = [], 0
+    with (
+        serve(make_app(Stream(ReplyOnPause(echo), verbose=False))) as server,
+        server.socket("/telephone/handler") as phone,
+    ):
+        phone.say({"event": "connected"})
+        phone.say({"event": "start", "streamSid": "MZ1", "start": {"streamSid": "MZ1", "callSid": "CA1"}})
+        for start in range(0, len(line), 160):
+            payload = base64.b64encode(encode_ulaw(line[start : start + 160])).decode()
+            phone.say({"event": "media", "streamSid": "MZ1", "media": {"track": "inbound", "payload": payload}})
+        # The reply begins with the half second before the word.
+        wanted = int((word.end_s - word.start_s + 0.5) * COMPARE_HZ)
+        while sum(map(len, reply)) < wanted:
+            message = phone.hear()
+            assert message["streamSid"] == "MZ1"
+            if message["event"] == "mark":
+                marks += 1
+            elif message["event"] == "media":
+                reply.append(decode_ulaw(base64.b64decode(message["media"]["payload"])))
+        phone.say({"event": "stop"})
+    spoken = word.spoken()[: len(word.spoken()) // 2]
+    assert likeness(np.concatenate(reply).astype(np.float32), spoken) > 0.95
+    assert marks == sum(map(len, reply)) // (COMPARE_HZ // 2)
 
 
 @pytest.mark.parametrize("engine", ["wrtc", "aiortc"])
