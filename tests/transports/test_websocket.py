@@ -277,3 +277,20 @@ def test_what_was_said_last_is_heard_before_the_socket_closes(with_line):
         session.link.send("late")
 
     with_line(WebSocketConversation, scenario)
+
+
+def test_nobody_waits_for_a_client_that_is_gone(with_line):
+    async def scenario(line):
+        line.socket.say(START)
+        session = await line.session()
+        await session.started.wait()
+        session.link.write(TONE)
+        session.link.send('{"type": "log", "data": "too late"}')
+        line.socket.client_state = WebSocketState.DISCONNECTED
+        began = asyncio.get_running_loop().time()
+        line.socket.vanish()
+        await line.serving
+        # Less than the time-out for clients that are there and do not read.
+        assert asyncio.get_running_loop().time() - began < 1.5
+
+    with_line(WebSocketConversation, scenario)

@@ -128,19 +128,20 @@ class SocketLink:
         self._sender.cancel()
 
     async def _close(self) -> None:
-        if not self._is_lost:
-            try:
-                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                    await self._outbox.drained()
-                    # Clients stop their loudspeaker when the socket closes.
-                    await asyncio.sleep(min(self._outbox.ahead_ms(), float(self.lead_ms)) / 1000.0)
-            except TimeoutError:
-                logger.debug("closing a socket whose client does not read")
+        if not self._is_lost and self._websocket.client_state is not WebSocketState.DISCONNECTED:
+            finishing = asyncio.create_task(self._finish(), name="fastrtc-socket-finish")
+            await asyncio.wait([finishing, self._sender], timeout=_CLOSE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            finishing.cancel()
         self._outbox.close()
         self._sender.cancel()
         await asyncio.wait([self._sender])
         await close_socket(self._websocket)
         self.mark_lost("closed")
+
+    async def _finish(self) -> None:
+        await self._outbox.drained()
+        # Clients stop their loudspeaker when the socket closes.
+        await asyncio.sleep(min(self._outbox.ahead_ms(), float(self.lead_ms)) / 1000.0)
 
     async def _send_all(self) -> None:
         try:
