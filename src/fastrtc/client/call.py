@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -52,6 +52,7 @@ class Call:
         self._heard: list[PCM] = []
         self._heard_samples = 0
         self._ticks = 0
+        self._listeners: list[tuple[int, asyncio.Future[None]]] = []
         self._stop = threading.Event()
         self._clock: threading.Thread | None = None
         self._news = asyncio.Condition()
@@ -60,7 +61,9 @@ class Call:
 
     @property
     def now_s(self) -> float:
-        """Seconds of the call: the time of the sample that is said and heard now."""
+        """Seconds of the call: the time of the sample that is said and heard now; 0 until the line is up."""
+        if self._clock is None:
+            return 0.0
         return time.monotonic() - self._started_s
 
     @property
@@ -106,6 +109,24 @@ class Call:
             return self._nothing_said()
         self._utterances.append(utterance)
         return await utterance.done
+
+    async def listen(self, seconds: float) -> Sound:
+        """Say nothing more for so long, beyond what is being said already.
+
+        Returns:
+            What was heard meanwhile.
+
+        Raises:
+            ConnectionError: The call ended before.
+        """
+        start_s = self._ticks * TICK_S
+        reached = self._loop.create_future()
+        self._listeners.append((self._ticks + round(seconds / TICK_S), reached))
+        if self._end is not None:
+            raise ConnectionError(f"the call has ended ({self._end})")
+        await reached
+        heard = self.heard
+        return Sound(heard.between(start_s, start_s + seconds), heard.rate_hz)
 
     def send_message(self, message: str | dict[str, Any]) -> None:
         """Send text, or an object as JSON, to the session."""
@@ -199,10 +220,11 @@ class Call:
     def _over(self, reason: str) -> None:
         if self._end is None:
             self._end = reason
-            while self._utterances:
-                done = self._utterances.popleft().done
-                if not done.done():
-                    done.set_exception(ConnectionError(f"the call ended ({reason}) while something was said"))
+            waiting: list[asyncio.Future[Any]] = [utterance.done for utterance in self._utterances.copy()]
+            waiting += [reached for _, reached in self._listeners.copy()]
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(ConnectionError(f"the call ended ({reason})"))
             self._announce()
 
     def _announce(self) -> None:
@@ -217,7 +239,8 @@ class Call:
     def _nothing_said(self) -> Spoken:
         if self._end is not None:
             raise ConnectionError(f"the call has ended ({self._end})")
-        return Spoken(self.now_s, self.now_s)
+        now_s = self.now_s
+        return Spoken(now_s, now_s)
 
     # The clock's thread.
 
@@ -227,7 +250,18 @@ class Call:
             self._listen(line)
             self._say(line)
             self._ticks += 1
+            self._tell_listeners()
             self._stop.wait(max(0.0, self._started_s + self._ticks * TICK_S - time.monotonic()))
+
+    def _tell_listeners(self) -> None:
+        for listener in [one for one in self._listeners if one[0] <= self._ticks]:
+            with suppress(ValueError):  # the call ended meanwhile
+                self._listeners.remove(listener)
+            self._tell(listener[1], None)
+
+    def _tell(self, future: asyncio.Future[Any], result: Any) -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(_finish, future, result)
 
     def _listen(self, line: Line) -> None:
         pcm = line.read()
@@ -249,14 +283,14 @@ class Call:
                 self._utterances.popleft()
                 spoken = Spoken(utterance.start_s, (self._ticks + 1) * TICK_S)
                 self._spoken.append(spoken)
-                self._loop.call_soon_threadsafe(_finish, utterance.done, spoken)
+                self._tell(utterance.done, spoken)
         line.write(tick)
         self._said.append(np.zeros(line.rate_out_hz // 50, np.int16) if tick is None else tick)
 
 
-def _finish(done: asyncio.Future[Spoken], spoken: Spoken) -> None:
-    if not done.done():
-        done.set_result(spoken)
+def _finish(future: asyncio.Future[Any], result: Any) -> None:
+    if not future.done():
+        future.set_result(result)
 
 
 def _joined(parts: Sequence[PCM]) -> PCM:

@@ -194,6 +194,7 @@ class WebSocketLine:
         self._outgoing: asyncio.Queue[str] = asyncio.Queue(maxsize=500)
         self._tasks: list[asyncio.Task[None]] = []
         self._greeted = asyncio.Event()
+        self._refusal: SignalingError | None = None
         self._playing: deque[PCM] = deque()
         self._closed = False
         self.rate_in_hz = rate_in_hz
@@ -205,12 +206,16 @@ class WebSocketLine:
             self._socket = await open_websocket(self._url, open_timeout=HTTP_TIMEOUT_S, max_size=None)
         except (OSError, InvalidHandshake, InvalidURI) as error:
             raise ConnectionError(f"no WebSocket server answers at {self._url}: {error}") from None
-        await self._socket.send(wire.encode_frame(wire.Start(self._session_id)))
         self._tasks = [self._loop.create_task(self._receive()), self._loop.create_task(self._send())]
+        self._put(wire.encode_frame(wire.Start(self._session_id)))
         if hello:
-            await self._socket.send(encode_client_message(ClientHello()))
+            self._put(encode_client_message(ClientHello()))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._greeted.wait(), HELLO_TIMEOUT_S)
+        if self._refusal is not None:
+            raise self._refusal
+        if self._tasks[0].done():
+            raise ConnectionError(f"{self._url} hung up at once")
 
     def read(self) -> PCM | None:
         """One tick of the playback buffer."""
@@ -266,6 +271,7 @@ class WebSocketLine:
         except ConnectionClosed as error:
             reason = str(error)
         except SignalingError as error:
+            self._refusal = error
             reason = f"refused: {error.code}"
         self._greeted.set()
         self._events.on_closed(reason)

@@ -82,26 +82,24 @@ def _turn_of(
     message: Message, start_s: float, end_s: float, said: list[tuple[float, float]], record: CallRecord
 ) -> TurnTimes:
     number = int(message.fields.get("turn", 0))
-    cut = any(m.event == "reply_interrupted" and m.fields.get("turn") == number for m in record.messages)
+    of_turn = [other for other in record.messages if other.fields.get("turn") == number]
+    # The user may speak again before the reply is heard; what counts is the speech that the server took for the turn.
+    committed = next((other.at_s for other in of_turn if other.event == "turn_committed"), start_s)
     latency = {str(k): float(v) for k, v in dict(message.fields.get("latency_ms") or {}).items()}
-    return _turn(number, start_s, end_s, said, interrupted=cut, latency_ms=latency)
-
-
-def _turn(
-    number: int,
-    start_s: float,
-    end_s: float,
-    said: list[tuple[float, float]],
-    *,
-    interrupted: bool = False,
-    latency_ms: dict[str, float] | None = None,
-) -> TurnTimes:
-    ends = [end for _, end in said if end <= start_s]
     return TurnTimes(
         number=number,
-        user_end_s=ends[-1] if ends else None,
+        user_end_s=_last_end(said, min(committed, start_s)),
         reply_start_s=start_s,
         reply_end_s=end_s,
-        interrupted=interrupted,
-        latency_ms=latency_ms or {},
+        interrupted=any(other.event == "reply_interrupted" for other in of_turn),
+        latency_ms=latency,
     )
+
+
+def _turn(number: int, start_s: float, end_s: float, said: list[tuple[float, float]]) -> TurnTimes:
+    user_end_s = _last_end(said, start_s)
+    return TurnTimes(number=number, user_end_s=user_end_s, reply_start_s=start_s, reply_end_s=end_s)
+
+
+def _last_end(said: list[tuple[float, float]], before_s: float) -> float | None:
+    return max((end for _, end in said if end <= before_s), default=None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -299,7 +299,11 @@ def resources():
 
     gc.collect()
     alive = sum(wrtc._alive().values())
-    return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks()), alive
+    return count("task"), count("fd"), len(asyncio.all_tasks()), alive
+
+
+def count(kind):
+    return len(list(Path(f"/proc/self/{kind}").iterdir()))
 
 
 async def settle(is_quiet, tries=100):

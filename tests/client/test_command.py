@@ -1,0 +1,68 @@
+"""``fastrtc call`` from its arguments to its files."""
+
+from __future__ import annotations
+
+import argparse
+import wave
+
+import numpy as np
+import pytest
+from tests.client.server import serving
+from tests.transports.webrtc.caller import speech_like
+
+from fastrtc.client import command
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(scope="module")
+def url():
+    with serving() as (_, address):
+        yield address
+
+
+def parse(*words):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "clip.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(speech_like(0.8).tobytes())
+    return str(path)
+
+
+def test_a_file_is_spoken_recorded_and_drawn(url, clip, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    out, plot = tmp_path / "reply.wav", tmp_path / "turns.png"
+    assert command.main(parse(url, "--audio", clip, "--out", str(out), "--plot", str(plot))) == 0
+    with wave.open(str(out)) as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, 48_000)
+        said, heard = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2).T
+    assert np.abs(said).max() > 5_000
+    assert np.abs(heard).max() > 3_000
+    assert plot.stat().st_size > 10_000
+    told = capsys.readouterr()
+    assert told.out == ""
+    for words in ("calling", "connected", "speaking 0.80 s", "turn 1", "reply.wav", "turns.png"):
+        assert words in told.err
+
+
+def test_so_many_seconds_over_a_websocket(url, capsys):
+    assert command.main(parse(url, "--transport", "websocket", "--seconds", "0.6")) == 1
+    assert "no reply was heard" in capsys.readouterr().err
+
+
+def test_what_cannot_be_is_said_in_one_line(url, tmp_path, free_port, capsys):
+    assert command.main(parse(url, "--audio", str(tmp_path / "none.wav"))) == 1
+    assert command.main(parse(f"http://127.0.0.1:{free_port}")) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fastrtc call: ")]
+    assert len(lines) == 2
+    assert "none.wav" in lines[0]
+    assert "no server answers" in lines[1]
