@@ -100,6 +100,13 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("fastrtc 0.")
 
 
+def test_call_has_its_own_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["call", "--help"])
+    assert left.value.code == 0
+    assert "--transport" in capsys.readouterr().out
+
+
 def test_help_names_the_commands_and_imports_nothing_heavy() -> None:
     code = (
         "import sys, fastrtc.cli\n"
