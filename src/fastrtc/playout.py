@@ -117,8 +117,9 @@ class Playout:
     def resume(self) -> None:
         """Go on where :meth:`hold` stopped."""
         with self._changed:
-            self._fade_in_next = self._fade_in_next or self._held
-            self._held = False
+            if self._held:
+                self._held = False
+                self._fade_in_next = self._midway()
 
     def put_back(self, ticks: list[tuple[int, PCM]]) -> None:
         """Queue again, in front, what was taken and not heard; ``ticks`` in the order in which they were taken."""
@@ -172,13 +173,17 @@ class Playout:
     def _drop(self, which: Callable[[int], bool]) -> None:
         if self._queue and which(self._queue[0][0]) and not self._held:
             self._tail = self._peek_fade()
-        self._held = False
+        self._held = self._fade_in_next = False
         self._queue = deque((turn, pcm) for turn, pcm in self._queue if not which(turn))
         self._queued_samples = sum(pcm.size for _, pcm in self._queue)
 
+    def _midway(self) -> bool:
+        """Whether what is queued goes on with something that has been heard."""
+        return bool(self._queue) and self._taken.get(self._queue[0][0], 0) > 0
+
     def _peek_fade(self) -> PCM | None:
         """The next 5 ms fading to silence, padded to a tick; None where nothing is playing."""
-        if not self._queue or not self._taken.get(self._queue[0][0]):
+        if not self._midway():
             return None
         head = self._queue[0][1][: self._fade_out.size]
         tail = np.zeros(self._tick_samples, np.int16)
