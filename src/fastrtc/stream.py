@@ -357,10 +357,18 @@ class Stream:
         @asynccontextmanager
         async def serving() -> AsyncIterator[None]:
             self._say_hello(path)
+            host, signaling = self._host, self._signaling
+
+            def warm_up() -> None:
+                signaling.warm_up()
+                host.warm_up()
+
+            warming = asyncio.create_task(asyncio.to_thread(warm_up), name="fastrtc-warm-up")
             try:
                 yield
             finally:
                 await self.close()
+                await warming
 
         return serving()
 

@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from starlette.applications import Starlette
 
 from fastrtc.context import get_current_context
+from fastrtc.errors import ConfigurationError
 from fastrtc.handlers.base import AsyncStreamHandler, StreamHandler
 from fastrtc.media.g711 import decode_ulaw, encode_ulaw
 from fastrtc.outputs import AdditionalOutputs, CloseStream
@@ -297,3 +298,17 @@ def test_a_handler_that_cannot_be_copied(
         meta = socket.hear()["meta"]
         assert meta["error"] == "handler_failed"
         assert wanted in meta["detail"]
+
+
+def test_a_handler_whose_options_cannot_work(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise ConfigurationError("the pause must be longer than nothing")
+
+    monkeypatch.setattr("fastrtc.server.host.Session", refuse)
+    stream = Stream(Echo(Life()), verbose=False)
+    with serve(app_of(stream)) as server, server.socket("/websocket/offer") as socket:
+        socket.say(start("ann"))
+        meta = socket.hear()["meta"]
+        assert meta == {"error": "handler_failed", "detail": "the pause must be longer than nothing"}
+    assert not stream.connections
+    assert not stream.additional_outputs

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from fastrtc.errors import ConfigurationError
+from fastrtc.errors import ConfigurationError, MissingExtraError
 from fastrtc.handlers.base import AsyncStreamHandler, StreamHandler
+from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.stream import Body, Stream
 
 PATHS = ["/webrtc/offer", "/websocket/offer", "/telephone/incoming", "/telephone/handler"]
@@ -288,3 +289,18 @@ def test_a_plain_function_is_no_handler_of_audio(serve: Any) -> None:
     with serve(app) as server, server.socket("/websocket/offer") as socket:
         socket.say({"event": "start", "websocket_id": "a"})
         assert socket.hear()["meta"]["error"] == "unsupported_handler"
+
+
+def test_what_is_missing_is_said_when_the_app_starts(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_model() -> Any:
+        raise MissingExtraError("voice activity detection", "vad")
+
+    monkeypatch.setattr("fastrtc.server.host.get_silero_model", no_model)
+    app = Starlette()
+    Stream(ReplyOnPause(lambda audio: None), engine="no such engine", verbose=False).mount(app)
+    with serve(app):
+        pass
+    assert "no WebRTC, only WebSocket and telephone: no WebRTC engine is called" in caplog.text
+    assert "no session can start: voice activity detection needs" in caplog.text

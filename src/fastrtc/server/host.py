@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastrtc.errors import ConfigurationError, SignalingError
+from fastrtc.errors import ConfigurationError, MissingExtraError, SignalingError
 from fastrtc.handlers.base import StreamHandlerBase
+from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.handlers.supervisor import run_supervised
 from fastrtc.server.outputs import OutputQueues
 from fastrtc.server.registry import Registry
 from fastrtc.session import Session, SessionSettings
+from fastrtc.vad.silero import get_silero_model
 
 if TYPE_CHECKING:
     from fastrtc.context import Context
@@ -51,6 +53,14 @@ class SessionHost:
         self.handlers: dict[str, StreamHandlerBase] = {}
         self.outputs = OutputQueues()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def warm_up(self) -> None:
+        """Load what the first session would have to wait for; any thread."""
+        if isinstance(self._handler, ReplyOnPause) and self._handler.model is None:
+            try:
+                get_silero_model()
+            except MissingExtraError as error:
+                logger.warning("no session can start: %s", error)
 
     def new_handler(self) -> StreamHandlerBase:
         """A copy of the app's handler.
@@ -127,9 +137,9 @@ class SessionHost:
                 on_closed=self._closed,
                 on_event=(lambda event: on_event(session_id, event)) if on_event is not None else None,
             )
-        except ConfigurationError as error:
+        except (ConfigurationError, MissingExtraError) as error:
             self.outputs.close(session_id)
-            logger.exception("the handler's options cannot work")
+            logger.exception("the handler cannot work as it is set up")
             raise SignalingError("handler_failed", detail=str(error)) from error
         self.handlers[session_id] = handler
         return session

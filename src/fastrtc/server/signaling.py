@@ -21,7 +21,9 @@ A refusal is no HTTP error: clients of FastRTC expect status 200 and ``{"status"
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fastrtc.context import Context
@@ -65,10 +67,16 @@ class Signaling:
         self._host = host
         self._chosen = engine
         self._loaded: RtcEngine | None = None
+        self._loading = threading.Lock()
         self._modality = modality
         self._options = PeerOptions(ice_servers=ice_servers(rtc_configuration))
         self._calls: dict[str, WebRtcCall] = {}
         self._answering: set[str] = set()
+
+    def warm_up(self) -> None:
+        """Load the engine before the first offer needs it; any thread."""
+        with suppress(SignalingError):
+            self._engine()
 
     async def handle(self, body: object) -> dict[str, Any]:
         """Handle one body.
@@ -137,14 +145,15 @@ class Signaling:
             del self._calls[webrtc_id]
 
     def _engine(self) -> RtcEngine:
-        if self._loaded is None:
-            try:
-                chosen = self._chosen
-                self._loaded = load_engine(chosen) if chosen is None or isinstance(chosen, str) else chosen
-            except (MissingExtraError, ConfigurationError) as error:
-                logger.exception("there is no WebRTC engine")
-                raise SignalingError("engine_unavailable", detail=str(error)) from error
-        return self._loaded
+        with self._loading:
+            if self._loaded is None:
+                try:
+                    chosen = self._chosen
+                    self._loaded = load_engine(chosen) if chosen is None or isinstance(chosen, str) else chosen
+                except (MissingExtraError, ConfigurationError) as error:
+                    logger.warning("no WebRTC, only WebSocket and telephone: %s", error)
+                    raise SignalingError("engine_unavailable", detail=str(error)) from error
+            return self._loaded
 
 
 class WebRtcCall:
