@@ -11,19 +11,16 @@ import base64
 import json
 import socket
 import threading
-import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 pytest.importorskip("playwright", reason="playwright is not installed (pip install 'fastrtc[dev]')")
 
 import uvicorn
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -34,6 +31,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from fastrtc.ui import PageConfig, page_routes
 
 WAIT_S = 15.0
+expect.set_options(timeout=WAIT_S * 1000)
 RATE_IN_HZ, RATE_OUT_HZ = 16_000, 24_000
 
 CHROMIUM_FLAGS = (
@@ -50,6 +48,7 @@ CHROMIUM_FLAGS = (
     "--metrics-recording-only",
     "--no-first-run",
     "--no-pings",
+    "--mute-audio",
 )
 
 
@@ -60,6 +59,7 @@ class UvicornThread:
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()  # who connects before the server runs waits for it
         self.port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
             app, log_level="warning", ws="websockets-sansio", lifespan="off", timeout_graceful_shutdown=1
@@ -196,6 +196,20 @@ class ScriptedServer:
 
 
 @pytest.fixture
+def serve() -> Iterator[Callable[[ASGIApp], str]]:
+    """Serve an application; gives its address."""
+    servers: list[UvicornThread] = []
+
+    def start(app: ASGIApp) -> str:
+        servers.append(UvicornThread(app))
+        return servers[-1].url
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
 def server() -> Iterator[ScriptedServer]:
     """The scripted server."""
     scripted = ScriptedServer(PageConfig(title="Echo", subtitle="Says what you said", time_limit_s=120))
@@ -211,12 +225,13 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture
 def launch(playwright: Playwright, chromium: str) -> Iterator[Callable[..., Browser]]:
-    """Start a Chromium, with a file as its microphone and more flags where given."""
+    """Start a Chromium: ``launch(*more_flags, without=flag, microphone=file)``."""
     browsers: list[Browser] = []
 
-    def start(*flags: str, microphone: Path | None = None) -> Browser:
+    def start(*flags: str, without: str | None = None, microphone: Path | None = None) -> Browser:
+        usual = [flag for flag in CHROMIUM_FLAGS if flag != without]
         heard = [f"--use-file-for-fake-audio-capture={microphone}%noloop"] if microphone else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=[*CHROMIUM_FLAGS, *heard, *flags])
+        browser = playwright.chromium.launch(executable_path=chromium, args=[*usual, *heard, *flags])
         browsers.append(browser)
         return browser
 
@@ -226,25 +241,53 @@ def launch(playwright: Playwright, chromium: str) -> Iterator[Callable[..., Brow
 
 
 @pytest.fixture
-def page(launch: Callable[..., Browser]) -> Page:
-    """A tab with Chromium's beeping test microphone; the test fails if the page logs an error."""
-    return open_page(launch())
+def open_tab() -> Iterator[Callable[..., Page]]:
+    """Open a tab of a browser; the test fails if a script of the page raises.
+
+    The page's sessions are in ``window.sessions``, what goes through them can be had with
+    ``window.takeAudio("inputStream" | "outputStream")``.
+    """
+    errors: list[str] = []
+
+    def start(browser: Browser, **context: Any) -> Page:
+        page = browser.new_context(**context).new_page()
+        page.set_default_timeout(WAIT_S * 1000)
+        page.add_init_script(TAP)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        return page
+
+    yield start
+    assert errors == []
 
 
-def open_page(browser: Browser, **context: Any) -> Page:
-    """A tab that raises what goes wrong in the page, and keeps its sessions in ``window.sessions``."""
-    page = browser.new_context(**context).new_page()
-    page.set_default_timeout(WAIT_S * 1000)
-    page.add_init_script(
-        "window.sessions = []; document.addEventListener('fastrtc:session', (e) => window.sessions.push(e.detail));"
-    )
-    return page
+@pytest.fixture
+def tab(launch: Callable[..., Browser], open_tab: Callable[..., Page]) -> Page:
+    """A tab with Chromium's beeping test microphone."""
+    return open_tab(launch())
 
 
-def write_wav(path: Path, samples: NDArray[np.int16], rate_hz: int) -> None:
-    """Write mono audio."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate_hz)
-        file.writeframes(samples.astype("<i2").tobytes())
+# What the page hears and says in every session, from its public streams, as 16-bit samples at 48 kHz.
+TAP = """
+window.sessions = [];
+window.taps = { inputStream: [], outputStream: [] };
+document.addEventListener("fastrtc:session", ({ detail: session }) => {
+  window.sessions.push(session);
+  session.on("connected", () => {
+    const context = new AudioContext({ sampleRate: 48000 });
+    for (const [name, taken] of Object.entries(window.taps)) {
+      const tap = context.createScriptProcessor(4096, 1, 1);
+      tap.onaudioprocess = ({ inputBuffer }) => {
+        const samples = inputBuffer.getChannelData(0);
+        taken.push(Int16Array.from(samples, (x) => Math.max(-32768, Math.min(32767, Math.round(x * 32768)))));
+      };
+      context.createMediaStreamSource(session[name]).connect(tap);
+      tap.connect(context.destination);
+    }
+  });
+});
+window.takeAudio = (name) => {
+  let text = "";
+  for (const samples of window.taps[name]) text += String.fromCharCode(...new Uint8Array(samples.buffer));
+  return btoa(text);
+};
+"""
