@@ -223,7 +223,7 @@ class SocketConversation:
             return "disconnected"
 
     async def _receive_all(self) -> str:
-        while True:
+        while not self._over.done():
             message = await self.websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return "disconnected"
@@ -237,6 +237,7 @@ class SocketConversation:
             except SignalingError as error:
                 await self.reply(encode_frame(Failed({"error": error.code, **error.detail})))
                 return error.code
+        return self._over.result()
 
     async def _end(self, receiving: asyncio.Task[str], reason: str) -> None:
         if self.session is not None:
