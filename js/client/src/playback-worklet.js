@@ -51,9 +51,20 @@ export class PlaybackBuffer {
     this.#turn = turn;
   }
 
-  /** @param {Float32Array} samples */
-  push(samples) {
+  /**
+   * @param {Float32Array} samples
+   * @param {boolean} [isTail] the last few samples of a reply, which come late on purpose
+   */
+  push(samples, isTail = false) {
     if (this.#queued > 120 * this.#rate || samples.length === 0) return;
+    if (!isTail) this.#learn();
+    this.#drySince = Infinity;
+    this.#chunks.push({ samples, turn: this.#turn });
+    this.#queued += samples.length;
+  }
+
+  /** Adapt the target to how evenly audio arrives. */
+  #learn() {
     if (this.#drySince < 0.2 * this.#rate) {
       this.#gaps += 1;
       this.#target = Math.min(this.#target * 1.5, 0.4 * this.#rate);
@@ -61,9 +72,6 @@ export class PlaybackBuffer {
       if (this.#gaps === 0) this.#target = Math.max(this.#target * 0.9, 0.04 * this.#rate);
       this.#gaps = 0;
     }
-    this.#drySince = Infinity;
-    this.#chunks.push({ samples, turn: this.#turn });
-    this.#queued += samples.length;
   }
 
   /** Drop all that is queued. What sounds right now fades out over 128 samples, which avoids a click. */
@@ -137,7 +145,7 @@ export class PlaybackProcessor extends AudioWorkletProcessor {
   constructor() {
     super();
     this.port.onmessage = ({ data }) => {
-      if (data.type === "push") this.#buffer.push(data.samples);
+      if (data.type === "push") this.#buffer.push(data.samples, data.isTail);
       else if (data.type === "turn") this.#buffer.startTurn(data.turn);
       else if (data.type === "clear") {
         this.#buffer.clear();

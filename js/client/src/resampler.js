@@ -42,6 +42,17 @@ export class Resampler {
   }
 
   /**
+   * The stream pauses: give out what still waits, and start anew.
+   *
+   * @returns {Float32Array<ArrayBuffer>}
+   */
+  flush() {
+    const rest = this.process(new Float32Array(this.#taps / 2));
+    this.reset();
+    return rest;
+  }
+
+  /**
    * Convert the next samples of the stream. Over time exactly `toHz / fromHz` samples come out per sample that goes in;
    * the last half filter width of input waits for the next call.
    *

@@ -14,6 +14,8 @@ const PING_MS = 5000;
 const SILENT_MS = 15_000;
 /** A server of the original FastRTC never answers the hello; after this long its default rates are taken. */
 const HELLO_MS = 2000;
+/** After this long without audio the rest that the resampler holds back is played: the reply is over. */
+const FLUSH_MS = 60;
 /** Bytes that may wait in the socket before microphone audio is dropped: about a second. */
 const BACKLOG_BYTES = 64_000;
 
@@ -54,6 +56,7 @@ export class WebSocketTransport {
   #pingSent = 0;
   /** @type {number | null} */ #roundTripMs = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #keepAlive;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #flushing;
 
   /**
    * @param {WebSocketOptions} options
@@ -165,6 +168,7 @@ export class WebSocketTransport {
         break;
       case "clear":
         this.#playback?.port.postMessage({ type: "clear" });
+        clearTimeout(this.#flushing);
         this.#up?.reset();
         break;
       case "ping":
@@ -192,8 +196,14 @@ export class WebSocketTransport {
   /** @param {string} payload */
   #onMedia(payload) {
     if (!this.#up || !this.#playback) return;
-    const samples = this.#up.process(decodeMulaw(fromBase64(payload)));
-    this.#playback.port.postMessage({ type: "push", samples }, [samples.buffer]);
+    this.#push(this.#up.process(decodeMulaw(fromBase64(payload))), false);
+    clearTimeout(this.#flushing);
+    this.#flushing = setTimeout(() => this.#up && this.#push(this.#up.flush(), true), FLUSH_MS);
+  }
+
+  /** @param {Float32Array<ArrayBuffer>} samples @param {boolean} isTail */
+  #push(samples, isTail) {
+    this.#playback?.port.postMessage({ type: "push", samples, isTail }, [samples.buffer]);
   }
 
   #ping() {
@@ -248,6 +258,7 @@ export class WebSocketTransport {
     this.#write(build.socketStop());
     this.#closed = true;
     clearInterval(this.#keepAlive);
+    clearTimeout(this.#flushing);
     this.#socket.onclose = null;
     this.#socket.close();
     this.#source?.disconnect();

@@ -79,6 +79,15 @@ test("a gap in a reply makes the buffer longer, a clean reply shorter again", ()
   assert.ok(buffer.targetMs < grown);
 });
 
+test("the tail of a reply is late on purpose and is no gap", () => {
+  const buffer = new PlaybackBuffer(RATE);
+  const before = buffer.targetMs;
+  buffer.push(ones(60));
+  pull(buffer, 80);
+  buffer.push(ones(1), true);
+  assert.equal(buffer.targetMs, before);
+});
+
 test("what was played is counted by turn", () => {
   const buffer = new PlaybackBuffer(RATE);
   buffer.startTurn(1);

@@ -40,6 +40,15 @@ test("what the lower rate cannot carry is removed", () => {
   assert.ok(Math.max(...output.map(Math.abs)) < 0.001);
 });
 
+test("flush gives the rest, so that every sample is accounted for", () => {
+  for (const [from, to] of [[24000, 48000], [8000, 44100], [48000, 16000], [44100, 24000]]) {
+    const resampler = new Resampler(from, to);
+    const streamed = stream(resampler, sine(500, from, 0.3), from / 50);
+    assert.equal(streamed.length + resampler.flush().length, Math.ceil(to * 0.3));
+    assert.deepEqual(resampler.process(sine(500, from, 0.1)), new Resampler(from, to).process(sine(500, from, 0.1)));
+  }
+});
+
 test("reset forgets the past", () => {
   const resampler = new Resampler(24000, 48000);
   const first = resampler.process(sine(500, 24000, 0.1));
