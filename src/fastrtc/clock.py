@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from fastrtc.handlers.listening import Listener, judge_all
+from fastrtc.handlers.supervisor import run_supervised
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class MediaClock:
                 if not self._ticker.members:
                     self._thread = None
                     return
-            self._ticker.tick()
+            run_supervised(self._ticker.tick, _log_failed_tick)
             self._flush_calls()
             due += TICK_S
             ahead = due - time.monotonic()
@@ -115,6 +116,10 @@ class MediaClock:
             calls, self._calls = self._calls, {}
             for loop, waiting in calls.items():
                 _hand_over(loop, waiting)
+
+
+def _log_failed_tick(error: BaseException) -> None:
+    logger.error("a session broke a tick of the media clock; this is a bug", exc_info=error)
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, calls: list[Call]) -> None:

@@ -257,9 +257,9 @@ class Session:
         self.post(lambda: self._arm(message))
 
     def report(self, error: BaseException, turn: int | None) -> None:
-        """Log an error of user code with its traceback and tell the client; at most once a second."""
+        """Log an error of user code with its traceback and tell the client; outside replies at most once a second."""
         now = time.monotonic()
-        if now - self._last_report < REPORT_EVERY_S:
+        if turn is None and now - self._last_report < REPORT_EVERY_S:
             return
         self._last_report = now
         logger.error("session %s: %s in its handler", self.id, type(error).__name__, exc_info=error)

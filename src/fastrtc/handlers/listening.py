@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
-
+from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,15 +92,18 @@ def _joined(listener: Listener) -> PCM:
 
 def _judge_round(ready: list[Listener]) -> None:
     windows = np.stack([listener.windows.popleft() for listener in ready])
-    verdicts: list[Any] = []
+    verdicts: list[float] = []
 
     def judge() -> None:
-        verdicts.extend(ready[0].model.judge([listener.stream for listener in ready], windows))
+        given = ready[0].model.judge([listener.stream for listener in ready], windows)
+        verdicts.extend(float(probability) for probability in given)
+        if len(verdicts) != len(ready):
+            raise ValueError(f"the detector gave {len(verdicts)} probabilities for {len(ready)} windows")
 
     if not run_supervised(judge, lambda error: _tell_all(ready, error)):
         return
     for listener, probability in zip(ready, verdicts, strict=True):
-        listener.judged(float(probability))
+        run_supervised(partial(listener.judged, probability), listener.on_error)
 
 
 def _tell_all(listeners: list[Listener], error: BaseException) -> None:

@@ -136,13 +136,15 @@ class ReplyOnPause(StreamHandler):
         audio = (rate_hz, np.ascontiguousarray(pcm).reshape(1, -1))
         inputs = self.latest_args[1:] if self.needs_inputs else []
         first: Any = audio
+        kept: Any = audio
         if typed is not None:
             first = WebRTCData(webrtc_id=get_current_context().webrtc_id, textbox=typed, audio=audio)
         elif self.latest_args and isinstance(self.latest_args[0], WebRTCData):
             first = replace(self.latest_args[0], audio=audio)
-        self.latest_args = [first, *inputs]
+            kept = replace(first, textbox="")
+        self.latest_args = [kept, *inputs]
         self.args_set.set()
-        return self.fn(*self.latest_args)
+        return self.fn(first, *inputs)
 
     def call_unasked(self, fn: Callable[..., Any]) -> Any:
         """Call ``startup_fn`` or ``idle_fn`` with the inputs that are known."""
