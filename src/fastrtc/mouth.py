@@ -76,6 +76,7 @@ class Mouth:
             # The tick that was due at the last push has been played since.
             unheard = self._ahead - 1
             self._take_back(list(self._sent)[-unheard:] if unheard else [])
+            self.playout.drop_fade()
             self._forget_sent()
 
     def resume(self) -> None:
@@ -86,14 +87,16 @@ class Mouth:
         """Drop a turn's audio for good; the seconds of it that were heard."""
         heard_s = self.heard_s(turn)
         self.playout.cancel(turn)
-        self._link.flush()
+        if self._link.flush():
+            self.playout.drop_fade()
         self._forget_sent()
         return heard_s
 
     def clear(self) -> None:
         """Drop all audio that was not heard yet; any thread."""
         self.playout.clear()
-        self._link.flush()
+        if self._link.flush():
+            self.playout.drop_fade()
 
     def heard_s(self, turn: int) -> float:
         """How much of a turn has been heard: as the client says, or else estimated from what was written."""

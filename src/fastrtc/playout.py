@@ -114,6 +114,11 @@ class Playout:
                 self._tail = self._peek_fade()
                 self._held = True
 
+    def drop_fade(self) -> None:
+        """Leave out the fade of the last cut: the client has dropped what comes before it."""
+        with self._changed:
+            self._tail = None
+
     def resume(self) -> None:
         """Go on where :meth:`hold` stopped."""
         with self._changed:
