@@ -113,7 +113,7 @@ class Session:
         self._driver: Driver = driver_for(handler, self, self._mouth, self, self._loop, self._variables, session_id)
         self._ticks = 0
         self._ending: str | None = None
-        self._closing: asyncio.Future[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._last_report = 0.0
         self._wants_events = False
         self._said_hello = False
@@ -133,10 +133,12 @@ class Session:
 
     async def close(self, reason: str) -> None:
         """End the session; whoever comes second waits for the first. The handler's ``shutdown`` runs exactly once."""
-        if self._closing is not None:
-            await asyncio.shield(self._closing)
-            return
-        self._closing = self._loop.create_future()
+        if self._closing is None:
+            # A task of its own, so that who gives up waiting for the end does not prevent it.
+            self._closing = self._loop.create_task(self._close(reason))
+        await asyncio.shield(self._closing)
+
+    async def _close(self, reason: str) -> None:
         try:
             self._clock.leave(self)
             self.tell(SessionClosed(at_s=self._now_s(), reason=reason))
@@ -148,7 +150,6 @@ class Session:
             await self._release()
             await self.link.close()
         finally:
-            self._closing.set_result(None)
             if self._on_closed is not None:
                 self._on_closed(self)
 
@@ -201,6 +202,9 @@ class Session:
         """Take in what arrived since the last tick."""
         self._ticks += 1
         self._run_posted()
+        run_supervised(self._listen, self._broken)
+
+    def _listen(self) -> None:
         heard = self.link.read()
         if heard is not None and heard.size:
             self._supervised(lambda: self._driver.hear(self._at_input_rate(heard)))
@@ -210,7 +214,7 @@ class Session:
 
     def push(self) -> None:
         """Give out the next 20 ms."""
-        self._mouth.push()
+        run_supervised(self._mouth.push, self._broken)
         self._supervised(self._driver.tick)
         if self._ending is not None and self._mouth.silent:
             self._end(self._ending)
@@ -351,6 +355,11 @@ class Session:
             self._wants_events = True
             if self._started:
                 self.link.send(wire.encode_server_message(wire.SessionEvent(event_as_json(SessionStarted()))))
+
+    def _broken(self, error: BaseException) -> None:
+        logger.error("session %s: its connection failed", self.id, exc_info=error)
+        self._clock.leave(self)
+        self.on_loop(lambda: _keep(self._loop.create_task(self.close("the connection failed"))))
 
     def _arm(self, message: str) -> None:
         self._ending = self._ending or message

@@ -62,7 +62,7 @@ def test_check_notices_a_wrong_event(right: str, wrong: str) -> None:
 
 def test_a_performance_as_text_is_what_the_script_expects() -> None:
     script = Script.parse(TEXT.partition("expect")[0])
-    lines = [line for line in script.play().as_text().splitlines()]
+    lines = script.play().as_text().splitlines()
     events = "\n".join(" ".join(line.split()[:2]) for line in lines)
     Script.parse(TEXT.partition("expect")[0] + "expect\n" + events).check()
 

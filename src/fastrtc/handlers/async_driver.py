@@ -48,6 +48,7 @@ class AsyncDriver(Driver):
         self._arrived = asyncio.Event()
         self._voice = Voice(speaker, TURN)
         self._tasks: list[asyncio.Task[None]] = []
+        self._said_all = False
 
     def start(self) -> None:
         for code in (self._start_up(), self._receive_all(), self._emit_all()):
@@ -77,7 +78,7 @@ class AsyncDriver(Driver):
                 await await_supervised(self._handler.receive(frame), self._report)
 
     async def _emit_all(self) -> None:
-        while True:
+        while not self._said_all:
             asked_s = self._loop.time()
             if not await await_supervised(self._emit_one(), self._report) or (
                 not self._gave and self._loop.time() - asked_s < TICK_S / 4
@@ -90,7 +91,9 @@ class AsyncDriver(Driver):
         if value is None:
             return
         self._gave = True
-        self._voice.take(value)
+        if not self._voice.take(value):
+            self._said_all = True
+            return
         room = asyncio.Event()
         self._speaker.when_room(TURN, lambda: self._home.on_loop(room.set))
         await room.wait()

@@ -46,6 +46,7 @@ class SyncDriver(Driver):
         self._wake = threading.Event()
         self._emit_waits = False
         self._closed = False
+        self._said_all = False
 
     def start(self) -> None:
         if type(self._handler).start_up is not StreamHandler.start_up:
@@ -78,8 +79,13 @@ class SyncDriver(Driver):
 
     def release(self) -> None:
         """Wake user code that still blocks after :meth:`close`; may take up to a second, on no important thread."""
-        if self._mouth.join(JOIN_S):
-            return
+        if not self._mouth.join(JOIN_S):
+            self._knock()
+        for worker in (self._mouth, self._ear, self._starter):
+            if not worker.join(JOIN_S):
+                worker.interrupt()
+
+    def _knock(self) -> None:
         silence = np.zeros((1, self._handler.input_sample_rate // 50), np.int16)
         knock = Worker("fastrtc-release", VarContext())
         knock.submit(lambda: self._quietly(lambda: self._handler.receive((self._handler.input_sample_rate, silence))))
@@ -88,9 +94,6 @@ class SyncDriver(Driver):
             for value in vars(self._handler).values():
                 if isinstance(value, queue.Queue | queue.SimpleQueue):
                     self._quietly(lambda waiting=value: waiting.put(None, block=False))
-        for worker in (self._mouth, self._ear, self._starter):
-            if not worker.join(JOIN_S):
-                worker.interrupt()
 
     def _receive_all(self) -> None:
         while not self._closed and (frame := self._frames.take()) is not None:
@@ -98,7 +101,7 @@ class SyncDriver(Driver):
         self._wake.set()
 
     def _emit_all(self) -> None:
-        while not self._closed:
+        while not self._closed and not self._said_all:
             if not self._supervised(self._emit_one):
                 self._wait()
 
@@ -108,9 +111,10 @@ class SyncDriver(Driver):
             return
         if value is None:
             self._wait()
-        else:
-            self._voice.take(value)
+        elif self._voice.take(value):
             self._speaker.wait_for_room(TURN)
+        else:
+            self._said_all = True
 
     def _wait(self) -> None:
         self._emit_waits = True
