@@ -8,6 +8,7 @@ import { afterEvent, afterLog } from "./activity.js";
 import { LevelMeter } from "./audio-level.js";
 import { openMicrophone } from "./devices.js";
 import { ClientError, TransportError, worthAnotherTransport } from "./errors.js";
+import { newId } from "./id.js";
 import { build } from "./messages.js";
 import { EMPTY_LOG, withEvent, withOutput, withTyped } from "./turn-log.js";
 import { WebRTCTransport } from "./webrtc.js";
@@ -16,6 +17,9 @@ import { WebSocketTransport } from "./websocket.js";
 const RECONNECT_MS = [500, 1000, 2000, 4000, 8000];
 /** After this long without a decision the user's sound is taken to have been no turn. */
 const PAUSE_MS = 1500;
+
+/** Why a server ends a session that may go on when it is back. */
+const RESTARTS = new Set(["server_shutdown", "cancelled"]);
 
 /**
  * @typedef {import("./activity.js").Activity} Activity
@@ -56,9 +60,6 @@ const PAUSE_MS = 1500;
  * @property {ServerMessage} message every message, as it came
  * @property {{reason: "closed" | "server" | "lost" | "failed", message: string, error: ClientError | null}} ended
  */
-
-/** Pages that are not on https have no `randomUUID`. */
-const newId = () => crypto.randomUUID?.() ?? Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("-");
 
 export class Session extends EventTarget {
   /** @type {SessionOptions} */ #options;
@@ -330,7 +331,17 @@ export class Session extends EventTarget {
     this.#setTurns(withEvent(this.#turns, event));
     this.#emit("event", event);
     this.#become(afterEvent(this.#activity, event));
-    if (event.name === "session_closed") this.#end("server", event.reason, null);
+    if (event.name === "session_closed") this.#onClosed(event.reason);
+  }
+
+  /** @param {string} reason */
+  #onClosed(reason) {
+    if (!RESTARTS.has(reason)) {
+      this.#end("server", reason, null);
+      return;
+    }
+    this.#transport?.close();
+    void this.#onLost(reason);
   }
 
   #onSendInput() {

@@ -23,11 +23,12 @@
  * @typedef {object} TurnLog
  * @property {readonly Turn[]} turns
  * @property {number} connection counts the server sessions that this log spans
+ * @property {readonly number[]} onsets where the user began to speak since the last turn, in seconds
  * @property {readonly string[]} typed texts that were sent and whose turn has not begun
  */
 
 /** @type {TurnLog} */
-export const EMPTY_LOG = Object.freeze({ turns: [], connection: 0, typed: [] });
+export const EMPTY_LOG = Object.freeze({ turns: [], connection: 0, onsets: [], typed: [] });
 
 /**
  * @param {TurnLog} log
@@ -37,7 +38,9 @@ export const EMPTY_LOG = Object.freeze({ turns: [], connection: 0, typed: [] });
 export function withEvent(log, event) {
   switch (event.name) {
     case "session_started":
-      return { ...log, connection: log.connection + 1, typed: [] };
+      return { ...log, connection: log.connection + 1, onsets: [], typed: [] };
+    case "user_started_speaking":
+      return { ...log, onsets: [...log.onsets, event.onset_s] };
     case "turn_committed":
       return begin(log, event);
     case "first_audio":
@@ -49,7 +52,7 @@ export function withEvent(log, event) {
     case "reply_interrupted":
       return change(log, event.turn, { status: "interrupted", heardS: event.heard_s });
     case "playback_finished":
-      return change(log, event.turn, { status: "done", heardS: event.heard_s });
+      return finish(log, event.turn, event.heard_s);
     case "handler_failed":
       return event.turn === null ? log : change(log, event.turn, { status: "failed", error: event.message });
   }
@@ -63,12 +66,14 @@ export function withEvent(log, event) {
  */
 function begin(log, event) {
   const isText = event.reason === "text";
+  // The turn's audio begins a little before the first sound.
+  const onset = log.onsets.find((at) => at >= event.start_s) ?? event.start_s;
   /** @type {Turn} */
   const turn = {
     key: `${log.connection}:${event.turn}`,
     turn: event.turn,
     reason: event.reason,
-    spokenS: isText || event.reason === "greeting" ? 0 : Math.max(0, event.end_s - event.start_s),
+    spokenS: isText || event.reason === "greeting" ? 0 : Math.max(0, event.end_s - onset),
     text: isText ? (log.typed[0] ?? "") : null,
     status: "thinking",
     latencyMs: null,
@@ -76,7 +81,19 @@ function begin(log, event) {
     outputs: [],
     error: null,
   };
-  return { ...log, turns: [...log.turns, turn], typed: isText ? log.typed.slice(1) : log.typed };
+  return { ...log, turns: [...log.turns, turn], onsets: [], typed: isText ? log.typed.slice(1) : log.typed };
+}
+
+/**
+ * All that was said before a failure has been played, too: the turn stays a failed one.
+ *
+ * @param {TurnLog} log
+ * @param {number} number
+ * @param {number} heardS
+ */
+function finish(log, number, heardS) {
+  const failed = log.turns.some((turn) => turn.key === `${log.connection}:${number}` && turn.status === "failed");
+  return change(log, number, failed ? { heardS } : { heardS, status: "done" });
 }
 
 /**

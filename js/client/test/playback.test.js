@@ -81,8 +81,8 @@ test("a gap in a reply makes the buffer longer, a clean reply shorter again", ()
 
 test("the tail of a reply is late on purpose and is no gap", () => {
   const buffer = new PlaybackBuffer(RATE);
-  const before = buffer.targetMs;
   buffer.push(ones(60));
+  const before = buffer.targetMs;
   pull(buffer, 80);
   buffer.push(ones(1), true);
   assert.equal(buffer.targetMs, before);

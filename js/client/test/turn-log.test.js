@@ -28,6 +28,12 @@ test("a turn from commit to the last sample", () => {
   ]);
 });
 
+test("what was spoken counts from the first sound, not from the audio kept before it", () => {
+  const onset = (/** @type {number} */ at) => ({ name: "user_started_speaking", at_s: at, onset_s: at });
+  assert.equal(fold(STARTED, onset(0.2), onset(1.5), onset(2.1), COMMITTED).turns[0].spokenS, 1);
+  assert.equal(fold(STARTED, onset(0.2), COMMITTED).turns[0].spokenS, 1.5);
+});
+
 test("held, resumed, interrupted", () => {
   const at = { turn: 1, at_s: 4 };
   const held = fold(STARTED, COMMITTED, FIRST_AUDIO, { name: "reply_held", ...at });
@@ -44,6 +50,8 @@ test("a failure belongs to its turn, or to none", () => {
   const failed = fold(STARTED, COMMITTED, { name: "handler_failed", turn: 1, at_s: 4, message: "ValueError: no" });
   assert.equal(failed.turns[0].status, "failed");
   assert.equal(failed.turns[0].error, "ValueError: no");
+  const after = withEvent(failed, { name: "playback_finished", turn: 1, at_s: 5, heard_s: 0.4 });
+  assert.deepEqual([after.turns[0].status, after.turns[0].heardS], ["failed", 0.4]);
   assert.equal(fold(STARTED, { name: "handler_failed", turn: null, at_s: 4, message: "x" }).turns.length, 0);
 });
 

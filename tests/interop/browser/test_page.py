@@ -223,6 +223,19 @@ def test_a_broken_connection_is_made_anew_and_the_log_stays(tab: Page, server: A
     expect(tab.locator(".turn")).to_have_count(2)
 
 
+def test_a_server_that_restarts_is_waited_for(tab: Page, server: Any) -> None:
+    start(tab, server).event("session_closed", reason="server_shutdown")
+    server.conversation(1)
+    activity(tab, "listening")
+
+
+def test_a_session_that_the_server_closes_is_over(tab: Page, server: Any) -> None:
+    start(tab, server).event("session_closed", reason="You were idle for too long")
+    activity(tab, "ended")
+    expect(tab.locator("#notice-body")).to_have_text("You were idle for too long")
+    assert len(server.conversations) == 1
+
+
 def test_a_server_that_is_gone(tab: Page, server: Any) -> None:
     start(tab, server)
     server.stop()

@@ -153,7 +153,7 @@ export const ACTION_LABELS = { retry: "Try again", type: "Type instead", dismiss
 export const seconds = (seconds) => `${seconds.toFixed(1)} s`;
 
 /** @param {number} ms */
-export const milliseconds = (ms) => `${Math.round(ms)} ms`;
+export const milliseconds = (ms) => `${Math.ceil(ms)} ms`;
 
 /**
  * @param {import("../client/index.js").Turn} turn
