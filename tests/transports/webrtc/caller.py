@@ -139,7 +139,7 @@ def likeness(heard, said):
     """Normalized cross-correlation at the best lag, of 60 ms pieces, so that a jitter buffer's stretch does not matter.
 
     Returns:
-        ``(median of the pieces' maxima, lag of the first piece in samples)``.
+        ``(median of the pieces' maxima, median of their lags in samples)``.
     """
     heard, said = heard.astype(np.float64), said.astype(np.float64)
     piece = 2_880
@@ -155,4 +155,4 @@ def likeness(heard, said):
         score = cross / norm
         lags.append(int(np.argmax(score)) - start)
         scores.append(float(score.max()))
-    return float(np.median(scores)), lags[0]
+    return float(np.median(scores)), round(np.median(lags))

@@ -256,7 +256,7 @@ class AiortcPeer:
         try:
             self._channel.send(text)
         except _ENGINE_ERRORS as error:
-            _log.debug("a message was not sent: %s", error)
+            _log.warning("a message of %d characters was not sent: %s", len(text), error)
 
     def _on_message(self, data: Any) -> None:
         if isinstance(data, str):

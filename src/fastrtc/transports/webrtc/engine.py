@@ -93,7 +93,7 @@ class PeerStats:
         round_trip_ms: From RTCP or ICE checks.
         jitter_buffer_ms: Mean time that received audio waited in the jitter buffer.
         remote_jitter_ms: What the other side reports about our packets.
-        concealed_samples: Received samples made up because a packet was missing.
+        concealed_samples: Received samples made up because a packet was missing, silence not counted.
         dropped_samples: Received samples thrown away because nobody read them in time.
     """
 

@@ -36,11 +36,11 @@ class WrtcEngine:
     name = "wrtc"
 
     def __init__(self, native_audio: bool | None = None) -> None:
+        _allow_loopback_if_alone()  # before the first native object: libwebrtc looks at it once
         self.native_audio = native_audio_works() if native_audio is None else native_audio
         if not self.native_audio:
             _log.warning("wrtc's native audio objects do not work as expected: using its slower public streams")
         self._switch = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fastrtc-encoder")
-        _allow_loopback_if_alone()
 
     async def answer(self, offer_sdp: str, options: PeerOptions, observer: PeerObserver) -> WrtcPeer:
         """See :class:`~fastrtc.transports.webrtc.engine.RtcEngine`."""
@@ -86,6 +86,7 @@ class WrtcPeer:
         self._channel: webrtc.RTCDataChannel | None = None
         self._gathered = asyncio.Event()
         self._described = False
+        self._ending: asyncio.Task[None] | None = None
         self._pc = webrtc.RTCPeerConnection(webrtc.RTCConfiguration(ice_servers=servers, bundle_policy="max-bundle"))
         self._generator = webrtc.MediaStreamTrackGenerator("audio") if options.has_audio_out else None
         self._audio: WrtcAudio
@@ -252,7 +253,7 @@ class WrtcPeer:
             if self._channel is not None:
                 self._channel.send(text)
         except _ENGINE_ERRORS as error:
-            _log.debug("a message was not sent: %s", error)
+            _log.warning("a message of %d characters was not sent: %s", len(text), error)
 
     def _on_message(self, data: Any) -> None:
         if isinstance(data, str):
@@ -282,7 +283,7 @@ class WrtcPeer:
 
     def _end(self) -> None:
         """The other side has gone: let go of everything, soon, and tell the observer by CLOSED."""
-        if self._state is not PeerState.CLOSED:
+        if self._state is not PeerState.CLOSED and self._ending is None:
             self._ending = self._loop.create_task(self.close())
 
     def _change_state(self, state: PeerState) -> None:
@@ -331,7 +332,7 @@ def _stats(report: list[Any], dropped_samples: int) -> PeerStats:
         round_trip_ms=1000 * (_value(remote, "round_trip_time") or _value(pair, "current_round_trip_time")),
         jitter_buffer_ms=1000 * _value(inbound, "jitter_buffer_delay") / emitted if emitted else 0.0,
         remote_jitter_ms=1000 * _value(remote, "jitter"),
-        concealed_samples=int(_value(inbound, "concealed_samples")),
+        concealed_samples=int(_value(inbound, "concealed_samples") - _value(inbound, "silent_concealed_samples")),
         dropped_samples=dropped_samples,
     )
 
