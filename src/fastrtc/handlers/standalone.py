@@ -5,7 +5,9 @@ override one of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import inspect
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastrtc.audio import PCM, mono_int16
@@ -28,6 +30,9 @@ T = TypeVar("T")
 class StandaloneTurns:
     """Everything at once and on the calling thread; speech over a reply ends it at once (nothing could be resumed).
 
+    ``receive`` and ``emit`` may come from two threads. A reply that is interrupted in the middle of a step is closed by
+    the thread that takes the step, and what the step gave is dropped.
+
     Args:
         handler: Whose function is called.
     """
@@ -41,40 +46,73 @@ class StandaloneTurns:
         self._ear = Ear(handler, self, self._judged, _raise, lambda: self._machine.user_state)
         self._due: tuple[int, Callable[[], Any]] | None = None
         self._values: Iterator[Any] | AsyncIterator[Any] | None = None
+        self._stepping = False
         self._turn = 0
+        self._lock = threading.RLock()
+        self._greet()
 
     def receive(self, frame: AudioFrame) -> None:
         """Take audio, of any length, at the handler's input rate."""
         _, pcm = mono_int16(frame)
-        self._ring.append(pcm)
-        self._ear.hear(pcm)
-        if self._ear.listener is not None:
-            judge_all([self._ear.listener])
-        keep = self._ring.end - self._endpoint.settings.pre_roll_samples - self._endpoint.memory_samples
-        needed = self._machine.needed_from
-        self._ring.keep_from(keep if needed is None else min(keep, needed))
+        with self._lock:
+            self._ring.append(pcm)
+            self._ear.hear(pcm)
+            if self._ear.listener is not None:
+                judge_all([self._ear.listener])
+            keep = self._ring.end - self._endpoint.settings.pre_roll_samples - self._endpoint.memory_samples
+            needed = self._machine.needed_from
+            self._ring.keep_from(keep if needed is None else min(keep, needed))
 
     def trigger(self) -> None:
         """Reply now."""
-        self._carry_out(self._machine.trigger(self._ring.end))
+        with self._lock:
+            self._carry_out(self._machine.trigger(self._ring.end))
 
     def emit(self) -> Any:
         """The reply's next value, None while there is none."""
-        if self._due is not None:
-            self._turn, call = self._due
-            self._due = None
-            self._values = self._begin(call)
-        if self._values is None:
-            return None
+        with self._lock:
+            due, self._due = self._due, None
+        if due is not None:
+            self._call(*due)
+        with self._lock:
+            values = self._values
+            if values is None:
+                return None
+            self._stepping = True
         try:
-            value = self._next(self._values)
+            value = self._next(values)
         except (StopIteration, StopAsyncIteration):
-            self._values = None
-            self._machine.reply_finished(self._turn)
-            self._handler.reset()
+            self._finish(values)
             return None
-        self._machine.reply_audible(self._turn)
-        return value
+        finally:
+            self._stepping = False
+        with self._lock:
+            if self._values is values:
+                self._machine.reply_audible(self._turn)
+                return value
+        self._shut(values)
+        return None
+
+    def _call(self, turn: int, call: Callable[[], Any]) -> None:
+        values = self._begin(call)
+        with self._lock:
+            if self._machine.has_floor(turn):
+                self._turn, self._values = turn, values
+                return
+        self._shut(values)
+
+    def _finish(self, values: Iterator[Any] | AsyncIterator[Any]) -> None:
+        with self._lock:
+            if self._values is values:
+                self._values = None
+                self._machine.reply_finished(self._turn)
+                self._handler.reset()
+
+    def _greet(self) -> None:
+        startup_fn = self._handler.startup_fn
+        if startup_fn is not None:
+            self._machine.greet(0)
+            self._due = self._machine.turn, lambda: self._handler.call_unasked(startup_fn)
 
     def post(self, call: Callable[[], None]) -> None:
         """Part of ``Home``: at once."""
@@ -117,6 +155,8 @@ class StandaloneTurns:
 
     def _begin(self, call: Callable[[], Any]) -> Iterator[Any] | AsyncIterator[Any]:
         result = call()
+        if inspect.isawaitable(result):
+            result = asyncio.run_coroutine_threadsafe(_await(result), self._handler.loop).result()
         return result if isinstance(result, AsyncIterator) else values_of(result)
 
     def _next(self, values: Iterator[Any] | AsyncIterator[Any]) -> Any:
@@ -127,6 +167,10 @@ class StandaloneTurns:
     def _close(self) -> None:
         self._due = None
         values, self._values = self._values, None
+        if values is not None and not self._stepping:
+            self._shut(values)
+
+    def _shut(self, values: Iterator[Any] | AsyncIterator[Any]) -> None:
         close = getattr(values, "close", None)
         if close is not None:
             close()
@@ -134,6 +178,10 @@ class StandaloneTurns:
             aclose = getattr(values, "aclose", None)
             if aclose is not None:
                 asyncio.run_coroutine_threadsafe(aclose(), self._handler.loop)
+
+
+async def _await(result: Awaitable[Any]) -> Any:
+    return await result
 
 
 async def _anext(values: AsyncIterator[Any]) -> Any:

@@ -18,6 +18,7 @@ from fastrtc.events import (
     UserStartedSpeaking,
     UserStoppedSpeaking,
 )
+from fastrtc.handlers.base import StreamHandler
 from fastrtc.handlers.driver import Driver
 from fastrtc.handlers.endpoint import Endpoint
 from fastrtc.handlers.hearing import Ear
@@ -92,6 +93,9 @@ class TurnDriver(Driver):
         return self._ring.end
 
     def start(self) -> None:
+        if type(self._handler).start_up is not StreamHandler.start_up:
+            is_async = is_async_function(self._handler.start_up)
+            self._home.run_callback(self._handler.start_up, is_async=is_async)
         startup_fn = self._handler.startup_fn
         if startup_fn is not None:
             self._home.post(lambda: self._speak_first(startup_fn, "greeting"))

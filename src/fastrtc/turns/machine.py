@@ -110,6 +110,10 @@ class TurnMachine:
         """Whether somebody is in the middle of something: the user speaks, or a reply is being made or played."""
         return self.floor is not Floor.FREE or self._user.state is not UserState.SILENT
 
+    def has_floor(self, turn: int) -> bool:
+        """Whether the reply to ``turn`` is being made, played or held."""
+        return turn == self.turn and self.floor is not Floor.FREE
+
     @property
     def needed_from(self) -> int | None:
         """Oldest sample that a decision may still name; None: only the pre-roll before what is judged next."""
@@ -163,14 +167,14 @@ class TurnMachine:
 
     def reply_audible(self, turn: int) -> None:
         """The first audio of the reply went out."""
-        if turn == self.turn and self.floor is not Floor.FREE:
+        if self.has_floor(turn):
             self._audible = True
             if self.floor is Floor.THINKING:
                 self.floor = Floor.REPLYING
 
     def reply_finished(self, turn: int) -> None:
         """The reply's function has returned and its audio has been played."""
-        if turn == self.turn and self.floor is not Floor.FREE:
+        if self.has_floor(turn):
             self.floor = Floor.FREE
             self._spoken_over = 0
 

@@ -1,0 +1,240 @@
+"""The media clock: one thread for all, ticks in time, lost ticks counted, errors that stay with their member."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import fastrtc.clock
+from fastrtc.clock import CATCH_UP_S, TICK_S, MediaClock, Ticker
+
+TIMEOUT_S = 20.0
+
+
+class Member:
+    """Counts its ticks; leaves after some."""
+
+    listener = None
+
+    def __init__(
+        self, clock: MediaClock | None = None, ticks: int = 0, on_pull: Callable[[], None] | None = None
+    ) -> None:
+        self.calls: list[str] = []
+        self.threads: set[threading.Thread] = set()
+        self.done = threading.Event()
+        self._clock = clock
+        self._ticks = ticks
+        self._on_pull = on_pull
+
+    def pull(self) -> None:
+        self.calls.append("pull")
+        self.threads.add(threading.current_thread())
+        if self._on_pull is not None:
+            self._on_pull()
+
+    def push(self) -> None:
+        self.calls.append("push")
+        if self._clock is not None and self.calls.count("push") == self._ticks:
+            self._clock.leave(self)
+            self.done.set()
+
+
+class FakeTime:
+    """Stands in for the module ``time``; work takes what :meth:`spend` says."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def spend(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def fake_time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    fake = FakeTime()
+    monkeypatch.setattr(fastrtc.clock, "time", fake)
+    return fake
+
+
+def drive(clock: MediaClock, *members: Member) -> None:
+    for member in members:
+        clock.join(member)
+    for member in members:
+        assert member.done.wait(TIMEOUT_S)
+
+
+def settle(clock: MediaClock) -> None:
+    thread = clock._thread
+    if thread is not None:
+        thread.join(TIMEOUT_S)
+        assert not thread.is_alive()
+
+
+def test_a_tick_pulls_from_all_then_pushes_to_all() -> None:
+    order: list[str] = []
+
+    class Named(Member):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def pull(self) -> None:
+            order.append("pull " + self.name)
+
+        def push(self) -> None:
+            order.append("push " + self.name)
+
+    ticker = Ticker()
+    ticker.members = (Named("a"), Named("b"))
+    ticker.tick()
+    assert order == ["pull a", "pull b", "push a", "push b"]
+
+
+def test_one_thread_for_all_that_ends_with_the_last() -> None:
+    clock = MediaClock()
+    first, second = Member(clock, 3), Member(clock, 6)
+    drive(clock, first, second)
+    assert first.threads == second.threads
+    assert len(first.threads) == 1
+    settle(clock)
+    assert clock.members == ()
+    assert clock._thread is None
+
+
+def test_it_starts_again() -> None:
+    clock = MediaClock()
+    for _ in range(5):
+        member = Member(clock, 2)
+        drive(clock, member)
+        assert member.calls[:4] == ["pull", "push", "pull", "push"]
+    settle(clock)
+
+
+def test_joining_and_leaving_from_many_threads() -> None:
+    clock = MediaClock()
+    members = [Member(clock, 2) for _ in range(30)]
+    threads = [threading.Thread(target=clock.join, args=(member,)) for member in members]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(TIMEOUT_S)
+    for member in members:
+        assert member.done.wait(TIMEOUT_S)
+    settle(clock)
+    assert len({thread for member in members for thread in member.threads}) <= len(members)
+
+
+def test_ticks_are_20_ms_apart_however_long_they_take(fake_time: FakeTime) -> None:
+    clock = MediaClock()
+    began = fake_time.now
+    member = Member(clock, 50, on_pull=lambda: fake_time.spend(0.007))
+    drive(clock, member)
+    settle(clock)
+    assert all(slept == pytest.approx(0.013) for slept in fake_time.slept[:49])
+    assert fake_time.now - began == pytest.approx(50 * TICK_S, abs=TICK_S)
+    assert clock.skipped_ticks == 0
+
+
+def test_a_late_tick_is_made_up_for(fake_time: FakeTime) -> None:
+    clock = MediaClock()
+    began = fake_time.now
+    delays = iter([0.15] + [0.0] * 100)
+    member = Member(clock, 20, on_pull=lambda: fake_time.spend(next(delays)))
+    drive(clock, member)
+    settle(clock)
+    assert clock.skipped_ticks == 0
+    assert fake_time.now - began == pytest.approx(20 * TICK_S, abs=TICK_S)
+
+
+def test_a_very_late_tick_is_not(fake_time: FakeTime, caplog: pytest.LogCaptureFixture) -> None:
+    clock = MediaClock()
+    delays = iter([1.0] + [0.0] * 100)
+    member = Member(clock, 20, on_pull=lambda: fake_time.spend(next(delays)))
+    drive(clock, member)
+    settle(clock)
+    assert clock.skipped_ticks == pytest.approx((1.0 - TICK_S) / TICK_S, abs=1)
+    assert "late" in caplog.text
+    assert CATCH_UP_S < 1.0
+
+
+def test_a_member_that_breaks_a_tick_does_not_stop_the_clock(caplog: pytest.LogCaptureFixture) -> None:
+    clock = MediaClock()
+    failures = iter([ValueError("broken"), ValueError("broken")])
+
+    def fail() -> None:
+        error = next(failures, None)
+        if error is not None:
+            raise error
+
+    member = Member(clock, 3, on_pull=fail)
+    drive(clock, member)
+    settle(clock)
+    assert caplog.text.count("broken") >= 2
+
+
+# ---- calls on the app's loop ----------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_calls_of_a_tick_reach_the_loop_in_order_and_wake_it_once() -> None:
+    loop = asyncio.get_running_loop()
+    clock = MediaClock()
+    got: list[int] = []
+    over = asyncio.Event()
+    wakes = 0
+    call_soon = loop.call_soon_threadsafe
+
+    def counting(*args: Any, **options: Any) -> Any:
+        nonlocal wakes
+        wakes += 1
+        return call_soon(*args, **options)
+
+    loop.call_soon_threadsafe = counting  # type: ignore[method-assign]
+    try:
+
+        def ask() -> None:
+            for number in range(5):
+                clock.on_loop(loop, lambda number=number: got.append(number))  # type: ignore[misc]
+            clock.on_loop(loop, over.set)
+
+        member = Member(clock, 1, on_pull=ask)
+        clock.join(member)
+        async with asyncio.timeout(TIMEOUT_S):
+            await over.wait()
+    finally:
+        del loop.call_soon_threadsafe  # type: ignore[attr-defined]
+    assert got == [0, 1, 2, 3, 4]
+    assert wakes == 1
+
+
+@pytest.mark.anyio
+async def test_a_call_from_another_thread_arrives_at_once() -> None:
+    loop = asyncio.get_running_loop()
+    arrived = asyncio.Event()
+    thread = threading.Thread(target=MediaClock().on_loop, args=(loop, arrived.set))
+    thread.start()
+    async with asyncio.timeout(TIMEOUT_S):
+        await arrived.wait()
+    thread.join(TIMEOUT_S)
+
+
+def test_a_closed_loop_is_no_error() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    clock = MediaClock()
+    drive(clock, Member(clock, 1, on_pull=lambda: clock.on_loop(loop, lambda: None)))
+    clock.on_loop(loop, lambda: None)
+    settle(clock)
