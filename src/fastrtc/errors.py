@@ -11,6 +11,7 @@
         ├── ProtocolError           a peer sent what the protocol does not allow (also a ValueError)
         ├── SignalingError          an offer was refused; carries the code that the client gets
         ├── EngineError             the WebRTC engine failed
+        ├── TurnCredentialsError    a service lends no TURN server
         └── SessionEndedError       user code waited for a client that is gone; ends that code quietly
 
 ``WebRTCError`` lives in :mod:`fastrtc.context`, beside the channel that it writes to.
@@ -69,6 +70,10 @@ class SignalingError(FastRTCError):
 
 class EngineError(FastRTCError):
     """The WebRTC engine could not do what it was asked to."""
+
+
+class TurnCredentialsError(FastRTCError):
+    """A service that lends TURN servers cannot be reached, or refuses."""
 
 
 class SessionEndedError(FastRTCError):
