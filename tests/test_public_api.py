@@ -24,6 +24,7 @@ NAMES = [
     "ModelOptions",
     "PauseDetectionModel",
     "ReplyOnPause",
+    "ReplyOnStopWords",
     "SileroVadOptions",
     "Stream",
     "StreamHandler",
@@ -38,8 +39,16 @@ NAMES = [
     "audio_to_file",
     "audio_to_float32",
     "audio_to_int16",
+    "get_cloudflare_turn_credentials",
+    "get_cloudflare_turn_credentials_async",
     "get_current_context",
+    "get_hf_turn_credentials",
+    "get_hf_turn_credentials_async",
     "get_silero_model",
+    "get_stt_model",
+    "get_turn_credentials",
+    "get_turn_credentials_async",
+    "get_twilio_turn_credentials",
     "wait_for_item",
 ]
 
@@ -85,6 +94,8 @@ REEXPORTS = {
     "fastrtc.pause_detection.protocol": ["AudioChunk", "ModelOptions", "PauseDetectionModel"],
     "fastrtc.pause_detection.silero": ["SileroVADModel", "SileroVadOptions", "get_silero_model"],
     "fastrtc.reply_on_pause": ["AlgoOptions", "ReplyOnPause"],
+    "fastrtc.reply_on_stopwords": ["ReplyOnStopWords"],
+    "fastrtc.speech_to_text": ["SpeechToText", "get_stt_model"],
     "fastrtc.webrtc": ["WebRTC"],
 }
 

@@ -18,10 +18,21 @@ if TYPE_CHECKING:
         audio_to_int16,
     )
     from fastrtc.context import Warning, WebRTCError, get_current_context
+    from fastrtc.credentials import (
+        get_cloudflare_turn_credentials,
+        get_cloudflare_turn_credentials_async,
+        get_hf_turn_credentials,
+        get_hf_turn_credentials_async,
+        get_turn_credentials,
+        get_turn_credentials_async,
+        get_twilio_turn_credentials,
+    )
     from fastrtc.handlers.base import AsyncStreamHandler, AudioEmitType, StreamHandler
     from fastrtc.handlers.reply_on_pause import ReplyOnPause
+    from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
     from fastrtc.handlers.wait import wait_for_item
     from fastrtc.outputs import AdditionalOutputs, CloseStream, WebRTCData
+    from fastrtc.speech.recogniser import get_stt_model
     from fastrtc.stream import Stream, UIArgs
     from fastrtc.turns.options import AlgoOptions
     from fastrtc.vad.options import SileroVadOptions
@@ -38,6 +49,7 @@ __all__ = [
     "ModelOptions",
     "PauseDetectionModel",
     "ReplyOnPause",
+    "ReplyOnStopWords",
     "SileroVadOptions",
     "Stream",
     "StreamHandler",
@@ -52,8 +64,16 @@ __all__ = [
     "audio_to_file",
     "audio_to_float32",
     "audio_to_int16",
+    "get_cloudflare_turn_credentials",
+    "get_cloudflare_turn_credentials_async",
     "get_current_context",
+    "get_hf_turn_credentials",
+    "get_hf_turn_credentials_async",
     "get_silero_model",
+    "get_stt_model",
+    "get_turn_credentials",
+    "get_turn_credentials_async",
+    "get_twilio_turn_credentials",
     "wait_for_item",
 ]
 
@@ -66,6 +86,7 @@ _HOMES = {
     "ModelOptions": "vad.protocol",
     "PauseDetectionModel": "vad.protocol",
     "ReplyOnPause": "handlers.reply_on_pause",
+    "ReplyOnStopWords": "handlers.reply_on_stopwords",
     "SileroVadOptions": "vad.options",
     "Stream": "stream",
     "StreamHandler": "handlers.base",
@@ -80,8 +101,16 @@ _HOMES = {
     "audio_to_file": "audio",
     "audio_to_float32": "audio",
     "audio_to_int16": "audio",
+    "get_cloudflare_turn_credentials": "credentials",
+    "get_cloudflare_turn_credentials_async": "credentials",
     "get_current_context": "context",
+    "get_hf_turn_credentials": "credentials",
+    "get_hf_turn_credentials_async": "credentials",
     "get_silero_model": "vad.silero",
+    "get_stt_model": "speech.recogniser",
+    "get_turn_credentials": "credentials",
+    "get_turn_credentials_async": "credentials",
+    "get_twilio_turn_credentials": "credentials",
     "wait_for_item": "handlers.wait",
 }
 

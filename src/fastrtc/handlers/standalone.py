@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastrtc.audio import PCM, mono_int16
@@ -15,14 +16,16 @@ from fastrtc.handlers.endpoint import Endpoint
 from fastrtc.handlers.hearing import Ear
 from fastrtc.handlers.listening import judge_all
 from fastrtc.handlers.reply import values_of
+from fastrtc.handlers.wake import RestOfWord, WakeListener
 from fastrtc.media.ring import AudioRing
 from fastrtc.turns.gate import SpeechWindow
-from fastrtc.turns.machine import CancelReply, Decision, HoldReply, StartReply, TurnMachine
+from fastrtc.turns.machine import CancelReply, Decision, Floor, HoldReply, StartReply, TurnMachine
 from fastrtc.turns.user_turn import AskDetector
 
 if TYPE_CHECKING:
     from fastrtc.handlers.base import AudioFrame
     from fastrtc.handlers.reply_on_pause import ReplyOnPause
+    from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 
 T = TypeVar("T")
 
@@ -190,3 +193,46 @@ async def _anext(values: AsyncIterator[Any]) -> Any:
 
 def _raise(error: BaseException) -> None:
     raise error
+
+
+class StandaloneStopWords(StandaloneTurns):
+    """The same for ``ReplyOnStopWords``: a turn is taken only after a stop word.
+
+    Args:
+        handler: Whose recogniser and function are called.
+    """
+
+    def __init__(self, handler: ReplyOnStopWords) -> None:
+        super().__init__(handler)
+        self._awake = False
+        self._after = 0
+        self._rest = RestOfWord(0, self._endpoint.settings)
+        self._send_stopword = handler.send_stopword
+        gate = self._endpoint.settings.gate
+        self._wake = WakeListener(handler, self._ring, gate, self, self._stop_word_heard, _raise)
+
+    def _judged(self, window: SpeechWindow) -> None:
+        if self._awake:
+            for heard in self._rest.take(window):
+                super()._judged(heard)
+            self._after = max(self._after, self._rest.end)
+        elif self._machine.floor is Floor.FREE or self._handler.can_interrupt:
+            self._wake.hear(window)
+
+    def _stop_word_heard(self, end: int, _missed: list[SpeechWindow]) -> None:
+        # Nothing was missed: the recogniser answers before the next window.
+        self._send_stopword()
+        self._carry_out(self._machine.cancel("stopword"))
+        self._awake, self._after = True, end
+        self._rest = RestOfWord(end, self._endpoint.settings)
+
+    def _carry_out(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            super()._carry_out([self._without_stop_word(decision) if isinstance(decision, StartReply) else decision])
+
+    def _without_stop_word(self, start: StartReply) -> StartReply:
+        if not self._awake:
+            return start
+        self._awake = False
+        self._wake.begin(self._ring.end)
+        return replace(start, start=min(max(start.start, self._after), start.end))

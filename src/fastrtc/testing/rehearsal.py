@@ -17,13 +17,12 @@ from fastrtc.context import Context, current_channel, current_context
 from fastrtc.errors import ConfigurationError
 from fastrtc.events import Event
 from fastrtc.handlers.base import StreamHandlerBase
-from fastrtc.handlers.drivers import takes_turns
+from fastrtc.handlers.drivers import takes_turns, turn_driver_for
 from fastrtc.handlers.listening import Listener
 from fastrtc.handlers.ports import ReplyRun
 from fastrtc.handlers.reply import values_of
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.handlers.supervisor import run_supervised
-from fastrtc.handlers.turn_driver import TurnDriver
 from fastrtc.handlers.voice import Voice
 from fastrtc.media.resample import LiveResampler
 from fastrtc.mouth import Mouth
@@ -94,7 +93,7 @@ class Rehearsal:
             None if rate_hz == handler.input_sample_rate else LiveResampler(rate_hz, handler.input_sample_rate)
         )
         self._mouth = Mouth(self.link, reply_ahead_ms, self)
-        self.driver = TurnDriver(handler, self, self._mouth, self, watch=self._watch)
+        self.driver = turn_driver_for(handler, self, self._mouth, self, watch=self._watch)
         self._ticker = Ticker()
         self._ticker.members = (self,)
         handler.set_channel(self.link)

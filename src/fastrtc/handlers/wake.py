@@ -1,0 +1,171 @@
+"""Listens for a stop word in judged windows: the recogniser is asked about speech only, once at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fastrtc.audio import PCM
+from fastrtc.handlers.ports import Computer
+from fastrtc.media.ring import AudioRing
+from fastrtc.turns.gate import SpeechGate, SpeechWindow
+from fastrtc.turns.options import GateSettings, TurnSettings
+
+if TYPE_CHECKING:
+    from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
+
+STEP_S = 0.3  # of new speech between two questions to the recogniser
+LONGEST_S = 3.0  # of audio in one question
+LEAD_S, TAIL_S = 0.3, 0.2  # of audio before and after detected speech, so that nothing is cut off
+FORGET_S = 1.0  # of silence after which what is said next has nothing to do with what was said before
+MEMORY_S = 8.0  # how long a recogniser may take before what followed the stop word is lost
+REST_S = 0.25  # that a recogniser may know a word before it ends
+CUT_S = 0.06  # precision of where a stop word ends
+
+
+class WakeListener:
+    """One session's ear for stop words, while it waits for one.
+
+    Args:
+        handler: Its recogniser and its ``stop_word_detected`` are used.
+        ring: The session's recent audio.
+        gate: What counts as speech.
+        computer: Where the recogniser runs.
+        on_heard: Called with where the stop word ended, and the windows after that, in order.
+        on_error: Told when the recogniser raises; listening goes on.
+
+    Raises:
+        MissingExtraError: The handler has no recogniser.
+    """
+
+    def __init__(
+        self,
+        handler: ReplyOnStopWords,
+        ring: AudioRing,
+        gate: GateSettings,
+        computer: Computer,
+        on_heard: Callable[[int, list[SpeechWindow]], None],
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        self._recogniser = handler.stt_model
+        self._detected = handler.stop_word_detected
+        self._rate_hz = handler.input_sample_rate
+        self._ring = ring
+        self._gate = SpeechGate(gate)
+        self._computer = computer
+        self._on_heard = on_heard
+        self._on_error = on_error
+        self._windows: deque[SpeechWindow] = deque()
+        self._speech_start: int | None = None
+        self._asked_upto = 0
+        self._from = 0
+        self._asking = False
+        self._round = 0
+
+    def begin(self, at: int) -> None:
+        """Listen to what comes after ``at``; an answer that is still to come about what was before is dropped."""
+        self._round += 1
+        self._asking = False
+        self._windows.clear()
+        self._from = at
+        self._forget(at)
+
+    def hear(self, window: SpeechWindow) -> None:
+        """Take the next judged window."""
+        self._windows.append(window)
+        while self._windows[0].end < window.end - MEMORY_S * self._rate_hz:
+            self._windows.popleft()
+        self._gate.step(window)
+        if self._gate.speech and self._speech_start is None:
+            self._speech_start = self._asked_upto = window.start
+        if self._speech_start is None:
+            return
+        if self._asking:
+            return
+        news = self._gate.last_speech_end - self._asked_upto
+        if news >= STEP_S * self._rate_hz or (not self._gate.speech and news > 0):
+            self._ask(self._speech_start, min(window.end, self._gate.last_speech_end + round(TAIL_S * self._rate_hz)))
+        elif window.end - self._gate.last_speech_end > FORGET_S * self._rate_hz:
+            self._forget(window.end)
+
+    def _forget(self, at: int) -> None:
+        self._gate.forget()
+        self._speech_start = None
+        self._asked_upto = at
+
+    def _ask(self, speech_start: int, at: int) -> None:
+        earliest = max(at - round(LONGEST_S * self._rate_hz), self._from, self._ring.start)
+        start = max(speech_start - round(LEAD_S * self._rate_hz), earliest)
+        audio = self._ring.slice(start, at)
+        known, self._asked_upto, self._asking = self._asked_upto, at, True
+        number = self._round
+
+        def take(end: int | None) -> None:
+            if number != self._round:
+                return
+            self._asking = False
+            if end is not None:
+                self._on_heard(start + end, [window for window in self._windows if window.start >= start + end])
+
+        def failed(error: BaseException) -> None:
+            if number == self._round:
+                self._asking = False
+            self._on_error(error)
+
+        self._computer.compute(lambda: self._end_of_stop_word(audio, max(0, known - start)), take, failed)
+
+    def _end_of_stop_word(self, audio: PCM, known: int) -> int | None:
+        """Where in ``audio`` a stop word ends, None if there is none; runs away from the media clock.
+
+        It ends where audio that is cut off there holds it and audio that is a little shorter does not. That there was
+        none before ``known`` has been asked before.
+        """
+        if not self._holds_stop_word(audio):
+            return None
+        low, high = known, len(audio)
+        while high - low > CUT_S * self._rate_hz:
+            middle = (low + high) // 2
+            if self._holds_stop_word(audio[:middle]):
+                high = middle
+            else:
+                low = middle
+        return high
+
+    def _holds_stop_word(self, audio: PCM) -> bool:
+        return self._detected(self._recogniser.stt((self._rate_hz, audio.reshape(1, -1))))
+
+
+class RestOfWord:
+    """Keeps the last sounds of the stop word, which a recogniser knows before it ends, from starting a turn.
+
+    Speech that goes on without a break for longer than a rest could is what the user says next, all of it; what breaks
+    off sooner was the rest.
+
+    Args:
+        end: Where the recogniser says that the word ended.
+        settings: Of the turn: rate, and what counts as speech.
+
+    Attributes:
+        end: Where it ended, as far as it is known now.
+    """
+
+    def __init__(self, end: int, settings: TurnSettings) -> None:
+        self.end = end
+        self._release = settings.gate.release
+        self._longest = round(REST_S * settings.rate_hz)
+        self._kept: list[SpeechWindow] | None = []
+
+    def take(self, window: SpeechWindow) -> list[SpeechWindow]:
+        """The windows that are to be heard now."""
+        if self._kept is None:
+            return [window]
+        if window.probability < self._release:
+            self.end = window.start if self._kept else self.end
+            self._kept = None
+            return [window]
+        self._kept.append(window)
+        if window.end - self.end <= self._longest:
+            return []
+        kept, self._kept = self._kept, None
+        return kept
