@@ -97,7 +97,12 @@ class StandaloneTurns:
         return None
 
     def _call(self, turn: int, call: Callable[[], Any]) -> None:
-        values = self._begin(call)
+        values = None
+        try:
+            values = self._begin(call)
+        finally:
+            if values is None:
+                self._machine.reply_finished(turn)
         with self._lock:
             if self._machine.has_floor(turn):
                 self._turn, self._values = turn, values
