@@ -217,8 +217,9 @@ def server() -> Iterator[ScriptedServer]:
     scripted.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    # Not for longer: as long as it runs, no other event loop can run in this thread.
     with sync_playwright() as running:
         yield running
 

@@ -1,0 +1,72 @@
+"""Puts a stream's endpoints into the Gradio app that shows its component, whichever way that app is served.
+
+Gradio tells a component nothing about the app it ends up in, and apps are made anew by ``launch()`` and by
+``mount_gradio_app()``. So the first page that shows the component asks for the endpoints, through one of the
+component's server functions, and they are added then. They live under Gradio's own API prefix, which proxies pass on, and
+under the component's token, which only visitors know who may see the page: Gradio's login protects the sessions, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from enum import Enum
+
+    from starlette.routing import BaseRoute
+
+    from fastrtc.outputs import AdditionalOutputs
+
+PREFIX = "/gradio_api/fastrtc"
+
+
+class ComponentStream(Protocol):
+    """What the component needs of a ``Stream``."""
+
+    def mount(self, app: Starlette, path: str = "", tags: list[str | Enum] | None = None) -> None: ...
+
+    def page(self, base: str = ".") -> list[BaseRoute]: ...
+
+    def set_input(self, webrtc_id: str, *args: Any) -> None: ...
+
+    def trigger_response(self, webrtc_id: str) -> None: ...
+
+    def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]: ...
+
+
+class Attachments:
+    """The apps that have the endpoints of one component.
+
+    Args:
+        token: Names the component; not to be guessed.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._serving: WeakKeyDictionary[Starlette, asyncio.Task[None]] = WeakKeyDictionary()
+
+    def add(self, app: Starlette, stream: ComponentStream) -> str:
+        """Add the endpoints to an app that has none; on its event loop.
+
+        Returns:
+            Their prefix, without the path at which the app itself is mounted.
+        """
+        prefix = f"{PREFIX}/{self._token}"
+        if app not in self._serving:
+            inner = Starlette(routes=stream.page("."))
+            stream.mount(inner)
+            app.router.routes.insert(0, Mount(prefix, inner))
+            self._serving[app] = asyncio.get_running_loop().create_task(_serve(inner), name="fastrtc-gradio")
+        return prefix + "/"
+
+
+async def _serve(app: Starlette) -> None:
+    """Be in the app's lifespan until the loop ends, which cancels this task and waits for it."""
+    async with app.router.lifespan_context(app):
+        await asyncio.Event().wait()
