@@ -66,15 +66,15 @@ def test_after_a_long_silence_speech_arrives_whole_and_without_more_delay(callin
         delays_ms = []
         async with call(engine(calling), engine(called)) as (caller, answerer):
             await answerer.until_heard(TICK_SAMPLES)
-            for _ in range(3):
-                await asyncio.to_thread(wait_ticks, caller, 130)
+            for pause_ticks in (130, 20, 20, 60, 20):
+                await asyncio.to_thread(wait_ticks, caller, pause_ticks)
                 start = len(answerer.sound)
                 caller.say(said)
-                await asyncio.to_thread(wait_ticks, caller, 90)
+                await asyncio.to_thread(wait_ticks, caller, 50 + 25)
                 score, lag = likeness(answerer.sound[start:], said)
                 assert score > 0.9, f"likeness {score}"
                 delays_ms.append(lag / 48)
-        assert max(delays_ms) - min(delays_ms) < 200, delays_ms
+        assert max(delays_ms) - min(delays_ms) < 400, delays_ms  # a sender that stops its clock makes it 500 and more
 
     asyncio.run(scenario())
 
