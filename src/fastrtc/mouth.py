@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from fastrtc.audio import PCM
@@ -45,6 +46,7 @@ class Mouth:
         self._leaving: list[tuple[int, int]] = []
         self._tick = 0
         self._acknowledged_s: dict[int, float] = {}
+        self._tap: Callable[[PCM | None], None] | None = None
 
     @property
     def silent(self) -> bool:
@@ -59,6 +61,8 @@ class Mouth:
         while self._ahead <= self._lead_ticks and (taken := self.playout.take()) is not None:
             turn, pcm = taken
             self._link.write(pcm)
+            if self._tap is not None:
+                self._tap(pcm)
             self._sent.append(taken)
             self._ahead += 1
             wrote = True
@@ -118,7 +122,13 @@ class Mouth:
             self._leaving.remove(due)
             self.playout.finish(due[1])
 
+    def monitor(self, tap: Callable[[PCM | None], None]) -> None:
+        """Show ``tap`` each tick as it goes out; None when what is still on its way was taken back."""
+        self._tap = tap
+
     def _forget_sent(self) -> None:
+        if self._lead_ticks and self._tap is not None:
+            self._tap(None)
         self._sent.clear()
         self._ahead = 0
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastrtc.audio import PCM
 from fastrtc.handlers.listening import ChunkListener, Listener, OnError, OnWindow
 from fastrtc.handlers.ports import Computer
+from fastrtc.handlers.screen import Screen
 from fastrtc.turns.user_turn import UserState
 from fastrtc.vad.protocol import StreamingModel
 from fastrtc.vad.silero import get_silero_model
@@ -25,6 +26,7 @@ class Ear:
         on_window: Gets every judged window.
         on_error: Told when the detector raises.
         state: Where the user's turn stands.
+        played_rate_hz: Rate of what :meth:`played` takes; None where nobody knows what is played.
     """
 
     def __init__(
@@ -34,13 +36,16 @@ class Ear:
         on_window: OnWindow,
         on_error: OnError,
         state: Callable[[], UserState],
+        played_rate_hz: int | None = None,
     ) -> None:
         rate_hz = handler.input_sample_rate
         self.listener: Listener | None = None
         self._chunks: ChunkListener | None = None
+        self._screen: Screen | None = None
         model = handler.model if handler.model is not None else get_silero_model()
         if isinstance(model, StreamingModel):
-            self.listener = Listener(model, rate_hz, on_window, on_error)
+            self._screen = Screen(handler.algo_options, model.rate_hz, model.window_samples, played_rate_hz)
+            self.listener = Listener(model, rate_hz, on_window, on_error, self._screen)
             return
         options, model_options = handler.algo_options, handler.model_options
 
@@ -65,6 +70,11 @@ class Ear:
             on_window,
         )
         self._chunks = chunks
+
+    def played(self, pcm: PCM | None) -> None:
+        """Take what the session plays; None: what was given last and is still on its way will not be heard."""
+        if self._screen is not None:
+            self._screen.played(pcm)
 
     def hear(self, pcm: PCM) -> None:
         """Take what was received."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrtc.audio import PCM
+from fastrtc.handlers.screen import Screen
 from fastrtc.handlers.supervisor import run_supervised
 from fastrtc.media.resample import LiveResampler, process_many
 from fastrtc.turns.gate import SpeechWindow
@@ -27,9 +28,17 @@ class Listener:
         rate_hz: Rate of the session's audio.
         on_window: Gets each judged window, in order; positions are in samples of ``rate_hz``.
         on_error: Told when the detector raises; the windows concerned are lost.
+        screen: What the windows pass through before and after they are judged.
     """
 
-    def __init__(self, model: StreamingModel, rate_hz: int, on_window: OnWindow, on_error: OnError) -> None:
+    def __init__(
+        self,
+        model: StreamingModel,
+        rate_hz: int,
+        on_window: OnWindow,
+        on_error: OnError,
+        screen: Screen | None = None,
+    ) -> None:
         self.model = model
         self.on_window = on_window
         self.on_error = on_error
@@ -40,6 +49,7 @@ class Listener:
         self.windows: deque[NDArray[np.float32]] = deque()
         self._left = np.zeros(0, np.float32)
         self._cut = 0
+        self._screen = screen
 
     def hear(self, pcm: PCM) -> None:
         """Add what was received; it is judged by the next :func:`judge_all`."""
@@ -54,15 +64,23 @@ class Listener:
             self.windows.append(left[i * size : (i + 1) * size])
         self._left = left[whole * size :]
 
-    def judged(self, probability: float) -> None:
+    def prepared(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The window as the detector is to hear it."""
+        return window if self._screen is None else self._screen.before(window)
+
+    def judged(self, window: NDArray[np.float32], probability: float) -> None:
         """The verdict on the oldest window that was cut."""
+        if self._screen is not None:
+            probability = self._screen.after(window, probability)
         size = self.model.window_samples
         start, end = self._position(self._cut), self._position(self._cut + size)
         self._cut += size
         self.on_window(SpeechWindow(start, end, probability))
 
-    def skip(self) -> None:
+    def skip(self, window: NDArray[np.float32]) -> None:
         """Give up the oldest window that was cut."""
+        if self._screen is not None:
+            self._screen.after(window, 0.0)
         self._cut += self.model.window_samples
 
     def _position(self, resampled: int) -> int:
@@ -92,7 +110,8 @@ def _joined(listener: Listener) -> PCM:
 
 
 def _judge_round(ready: list[Listener]) -> None:
-    windows = np.stack([listener.windows.popleft() for listener in ready])
+    heard = [listener.windows.popleft() for listener in ready]
+    windows = np.stack([listener.prepared(window) for listener, window in zip(ready, heard, strict=True)])
     verdicts: list[float] = []
 
     def judge() -> None:
@@ -101,15 +120,15 @@ def _judge_round(ready: list[Listener]) -> None:
         if len(verdicts) != len(ready):
             raise ValueError(f"the detector gave {len(verdicts)} probabilities for {len(ready)} windows")
 
-    if not run_supervised(judge, lambda error: _tell_all(ready, error)):
+    if not run_supervised(judge, lambda error: _tell_all(ready, heard, error)):
         return
-    for listener, probability in zip(ready, verdicts, strict=True):
-        run_supervised(partial(listener.judged, probability), listener.on_error)
+    for listener, window, probability in zip(ready, heard, verdicts, strict=True):
+        run_supervised(partial(listener.judged, window, probability), listener.on_error)
 
 
-def _tell_all(listeners: list[Listener], error: BaseException) -> None:
-    for listener in listeners:
-        listener.skip()
+def _tell_all(listeners: list[Listener], heard: list[NDArray[np.float32]], error: BaseException) -> None:
+    for listener, window in zip(listeners, heard, strict=True):
+        listener.skip(window)
         listener.on_error(error)
 
 

@@ -78,6 +78,10 @@ class Floorkeeper(Protocol):
         """The seconds of a turn's audio that the client has heard; any thread."""
         ...
 
+    def monitor(self, tap: Callable[[PCM | None], None]) -> None:
+        """Show ``tap`` each tick as it goes out; None when what is still on its way was taken back."""
+        ...
+
 
 class ReplyRun(Protocol):
     """A running reply."""

@@ -76,7 +76,8 @@ class TurnDriver(Driver):
         self._ring = AudioRing(self._rate_hz)
         self._endpoint = Endpoint.of(handler)
         self._machine = TurnMachine(self._endpoint.settings, self._endpoint.policy)
-        self._ear = Ear(handler, home, self._judged, self._failed, lambda: self._machine.user_state)
+        self._ear = Ear(handler, home, self._judged, self._failed, lambda: self._machine.user_state, speaker.rate_hz)
+        floor.monitor(self._ear.played)
         self._reply: _Reply | None = None
         self._typed: str | None = None
         self._idle_since_s = 0.0

@@ -39,6 +39,10 @@ class AlgoOptions:
             whole utterance from its first start, and not only its second half.
         turn_detection: ``"auto"``, or ``"manual"``: a turn ends only on ``trigger_response`` (push to talk).
         idle_timeout_s: With nobody speaking for this long, ``idle_fn`` is called, or the session ends.
+        echo_guard: Whether the bot's own voice, come back through the user's microphone, is kept from counting as the
+            user's speech. It costs nothing while nothing is played.
+        detector_gain_db: How much louder the detector may hear a quiet caller; 0 leaves everything as it is. What the
+            reply function gets is never changed.
     """
 
     audio_chunk_duration: float = 0.6
@@ -55,6 +59,8 @@ class AlgoOptions:
     continue_unheard_turn: bool = True
     turn_detection: TurnDetection = "auto"
     idle_timeout_s: float = math.inf
+    echo_guard: bool = True
+    detector_gain_db: float = 20.0
 
     def __post_init__(self) -> None:
         _positive("audio_chunk_duration", self.audio_chunk_duration)

@@ -1,0 +1,141 @@
+"""Between what is heard and what counts as the user's speech: the detector's gain, and the bot's own echo."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrtc.audio import INT16_SCALE, PCM
+from fastrtc.media.bands import BANDS, FRAME_S, BandMeter, Powers
+from fastrtc.media.gain import SILENT_PEAK, DetectorGain
+from fastrtc.turns.echo import EchoGuard
+from fastrtc.turns.options import AlgoOptions
+
+Float = NDArray[np.float32]
+
+DOUBTFUL = 0.3
+LATE_FRAMES = 4
+REMEMBERED_S = 1.0
+MEASURE_EVERY_S = 0.5
+
+
+class Screen:
+    """What one session's windows pass through before and after the detector judges them.
+
+    Args:
+        options: ``echo_guard`` and ``detector_gain_db`` count.
+        rate_hz: Rate of the detector's windows.
+        window_samples: Their length.
+        played_rate_hz: Rate of what is played; None where nobody knows what is.
+    """
+
+    def __init__(self, options: AlgoOptions, rate_hz: int, window_samples: int, played_rate_hz: int | None) -> None:
+        most_db = options.detector_gain_db
+        self._gain = DetectorGain(window_samples / rate_hz, most_db) if most_db > 0 else None
+        self._echo: EchoEar | None = None
+        if options.echo_guard and played_rate_hz is not None:
+            self._echo = EchoEar(rate_hz, window_samples, played_rate_hz)
+
+    def played(self, pcm: PCM | None) -> None:
+        """What the session plays; None: what was given last and is still on its way will not be heard."""
+        if self._echo is not None:
+            self._echo.played(pcm)
+
+    def before(self, window: Float) -> Float:
+        """The window as the detector is to hear it."""
+        return window if self._gain is None else self._gain.amplify(window)
+
+    def after(self, window: Float, probability: float) -> float:
+        """The probability that the window, as it was heard, holds the user's speech, given that it holds speech."""
+        if self._echo is None:
+            return probability
+        return 0.0 if self._echo.is_echo(window, probability) else probability
+
+
+class EchoEar:
+    """Feeds an :class:`EchoGuard` with what is played and heard; nothing is measured before somebody has to know.
+
+    The session's clock of echoes is the audio that its detector has heard, in frames of 16 ms.
+
+    Args:
+        rate_hz: Rate of what is heard.
+        window_samples: Length of a window of it.
+        played_rate_hz: Rate of what is played.
+    """
+
+    def __init__(self, rate_hz: int, window_samples: int, played_rate_hz: int) -> None:
+        self.guard = EchoGuard()
+        self._near_meter = BandMeter(rate_hz)
+        self._far_meter = BandMeter(played_rate_hz)
+        window_s = window_samples / rate_hz
+        self._heard_frames = 0.0
+        self._frames_each = window_s / FRAME_S
+        self._near: deque[Float] = deque(maxlen=max(1, round(REMEMBERED_S / window_s)))
+        self._measure_at = round(MEASURE_EVERY_S / window_s)
+        self._unmeasured = 0
+        self._newest: Powers = np.zeros((0, BANDS))
+        self._far: list[PCM] = []
+        self._far_samples = 0
+        self._far_start = 0
+        self._far_active = False
+
+    def played(self, pcm: PCM | None) -> None:
+        """See :meth:`Screen.played`."""
+        now = int(self._heard_frames)
+        if pcm is None:
+            self._measure_far()
+            self._far, self._far_samples = [], 0
+            self.guard.drop(now)
+            self._far_start = now
+            return
+        if now - self._far_start - self._far_samples / self._far_meter.frame_samples > LATE_FRAMES:
+            self._measure_far()
+            self._far, self._far_samples, self._far_start = [], 0, now
+        self._far.append(pcm)
+        self._far_samples += pcm.size
+        self._far_active = True
+
+    def is_echo(self, window: Float, probability: float) -> bool:
+        """Take the next window that was heard; whether it holds nothing but the bot's voice."""
+        frame = int(self._heard_frames)
+        self._heard_frames += self._frames_each
+        self._near.append(window)
+        self._unmeasured += 1
+        if not self._far_active:
+            return False
+        if probability < DOUBTFUL and self._unmeasured < self._measure_at:
+            return False
+        self._measure_far()
+        self._measure_near()
+        if not self.guard.may_hear_echo(frame):
+            self._far_active = False
+            return False
+        # No echo is as silent as this: a detector that still finds speech knows it from elsewhere.
+        if probability < DOUBTFUL or float(np.abs(window).max(initial=0.0)) < SILENT_PEAK:
+            return False
+        return self.guard.is_echo(frame, self._newest)
+
+    def _measure_near(self) -> None:
+        count = min(self._unmeasured, len(self._near))
+        windows = [self._near[i] for i in range(len(self._near) - count, len(self._near))]
+        size = self._near_meter.frame_samples
+        each = windows[0].size // size
+        if not each:
+            return
+        powers = self._near_meter.measure(np.concatenate([w[: each * size] for w in windows]).reshape(-1, size))
+        self._newest = powers[-each:]
+        self._unmeasured = 0
+        self.guard.hear(round(self._heard_frames - count * self._frames_each), powers)
+
+    def _measure_far(self) -> None:
+        size = self._far_meter.frame_samples
+        whole = self._far_samples // size
+        if not whole:
+            return
+        pcm = np.concatenate(self._far)
+        frames = pcm[: whole * size].reshape(whole, size) * np.float32(1.0 / INT16_SCALE)
+        self.guard.play(self._far_start, self._far_meter.measure(frames))
+        self._far, self._far_samples = [pcm[whole * size :]], pcm.size - whole * size
+        self._far_start += whole

@@ -1,0 +1,304 @@
+"""Tells the bot's own voice, come back through the user's microphone, from the user: band powers in, a verdict out.
+
+An echo follows what was played: later by the connection's delay, softer by the loudspeaker's and the room's coupling,
+and smeared by the room. Both are learnt from the powers alone, which neither clock drift nor a codec disturbs: the
+delay is where the logarithmic powers of what was played and of what was heard correlate best over the last seconds,
+the coupling in each band is the median of their difference there. What is then louder than the expected echo, in
+enough bands, is somebody else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Powers = NDArray[np.float64]
+
+MIN_FRAMES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class EchoSettings:
+    """What is believed of an echo. The defaults were chosen with ``bench/false_interruptions.py``.
+
+    Attributes:
+        frame_s: Length of a frame.
+        bands: Number of bands.
+        longest_lag_s: Delay beyond which nothing is looked for.
+        reverberation_s: Time in which the room's sound falls by 60 dB; a longer one than real hides soft speech
+            after loud words of the bot, a shorter one takes the room for the user.
+        ahead_frames: The echo may come this much sooner than the estimated delay.
+        memory_s: What the estimates are made of.
+        learn_every_s: Between two estimates.
+        first_learn_s: Played speech before the first estimate.
+        doubt_s: Played speech after which, without any sign of an echo, there is taken to be none.
+        worst_gain_db: The echo's level against what was played, while nothing is known.
+        correlation: Of the logarithmic powers, that shows an echo.
+        margin_db: A band counts from this much above the expected echo, at least.
+        widest_margin_db: The same, at most, where the echo's level in the band is uncertain.
+        margin_per_spread: Margin for each decibel between the echo's median level and its upper fifth.
+        young_db: Added to the margin of an estimate without any experience, ...
+        young_s: ... less and less, until this much has been played.
+        excess_db: Mean over the bands of what is above the margin (at most 12 dB a band) that is somebody's voice.
+        sure_windows: Windows in a row with so much excess that make somebody's voice.
+        hang_windows: Windows after those that belong to the voice too.
+    """
+
+    frame_s: float = 0.016
+    bands: int = 16
+    longest_lag_s: float = 1.0
+    reverberation_s: float = 0.7
+    ahead_frames: int = 2
+    memory_s: float = 4.0
+    learn_every_s: float = 0.5
+    first_learn_s: float = 0.4
+    doubt_s: float = 2.5
+    worst_gain_db: float = -6.0
+    correlation: float = 0.4
+    margin_db: float = 4.0
+    widest_margin_db: float = 9.0
+    margin_per_spread: float = 1.1
+    young_db: float = 3.0
+    young_s: float = 3.0
+    excess_db: float = 2.0
+    sure_windows: int = 2
+    hang_windows: int = 4
+
+
+class Coupling(Enum):
+    """What is known of the echo; see the table of :class:`EchoGuard`."""
+
+    UNKNOWN = "unknown"
+    FOUND = "found"
+    ABSENT = "absent"
+
+
+class EchoGuard:
+    """Follows what is played and what is heard, in frames that count from the session's start.
+
+    ==========  ===============================================  ==========  =========================================
+    coupling    input                                            next        what is heard counts as echo
+    ==========  ===============================================  ==========  =========================================
+    UNKNOWN     two estimates of the same delay                  FOUND       unless louder than the worst echo
+    UNKNOWN     ``doubt_s`` played without them                  ABSENT
+    FOUND       a new estimate                                   FOUND       unless louder than the learnt echo
+    ABSENT      two estimates of the same delay                  FOUND       never
+    ==========  ===============================================  ==========  =========================================
+    """
+
+    def __init__(self, settings: EchoSettings | None = None) -> None:
+        self.settings = settings = settings or EchoSettings()
+        self.coupling = Coupling.UNKNOWN
+        self.lag_frames = 0
+        self.gains_db: Powers = np.full(settings.bands, settings.worst_gain_db)
+        self._lags = round(settings.longest_lag_s / settings.frame_s)
+        self._memory = round(settings.memory_s / settings.frame_s)
+        self._decay = 10.0 ** (-6.0 * settings.frame_s / settings.reverberation_s)
+        self._far = Track(settings.bands, self._memory + 2 * self._lags)
+        self._near = Track(settings.bands, self._memory)
+        self._tail: Powers = np.zeros(settings.bands)
+        self._floor: Powers = np.full(settings.bands, 1e-9)
+        self._gains: Powers = 10.0 ** (self.gains_db / 10.0)
+        self._margins: Powers = np.full(settings.bands, settings.margin_db)
+        self._loudest = 0.0
+        self._last_loud = -self._lags - 1
+        self._played = 0
+        self._learn_at = round(settings.first_learn_s / settings.frame_s)
+        self._candidate: int | None = None
+        self._recent = 0.0
+        self._sure = 0
+        self._hang = 0
+
+    def play(self, frame: int, powers: Powers) -> None:
+        """What is played.
+
+        Args:
+            frame: Number of the first frame, not before the last one given, unless that was dropped.
+            powers: Shape ``(n, bands)``.
+        """
+        missing = frame - self._far.end
+        if missing > 0:
+            self._tail = self._tail * self._decay**missing
+        smeared = np.empty_like(powers)
+        for i, row in enumerate(powers):
+            self._tail = np.maximum(row, self._tail * self._decay)
+            smeared[i] = self._tail
+        self._far.put(frame, smeared)
+        totals = powers.max(axis=1)
+        self._loudest = max(self._loudest, float(totals.max()))
+        loud = np.flatnonzero(totals > max(self._loudest * 1e-3, 1e-8))
+        if loud.size:
+            self._last_loud = frame + int(loud[-1])
+            self._played += int(loud.size)
+
+    def drop(self, frame: int) -> None:
+        """What was to be played from ``frame`` on never was."""
+        self._far.cut(frame)
+        self._last_loud = min(self._last_loud, frame)
+
+    def may_hear_echo(self, frame: int) -> bool:
+        """Whether anything was played so lately that its echo may be heard now."""
+        return frame - self._last_loud <= self._lags
+
+    def hear(self, frame: int, powers: Powers) -> None:
+        """What is heard, with or without speech: frames to learn from; see :meth:`play` for the arguments."""
+        if frame > self._near.end:
+            self._near.restart(frame)
+        self._near.put(frame, powers)
+        if self._played >= self._learn_at and self.may_hear_echo(frame):
+            self._learn(self._near.end)
+
+    def is_echo(self, frame: int, powers: Powers) -> bool:
+        """Whether what is heard holds nothing but echo (and noise). To be asked about each speech-like window in order.
+
+        Args:
+            frame: Number of the first frame.
+            powers: Shape ``(n, bands)``.
+        """
+        settings = self.settings
+        if self.coupling is Coupling.ABSENT or not self.may_hear_echo(frame):
+            self._sure = self._hang = 0
+            return False
+        now = self.excess_db(frame, powers)
+        mean, self._recent = (now + self._recent) / 2.0, now
+        enough = settings.excess_db * (0.5 if self._hang else 1.0)
+        above = mean >= enough or now >= 1.5 * enough
+        self._sure = self._sure + 1 if above else 0
+        if self._sure >= settings.sure_windows or (above and self._hang):
+            self._hang = settings.hang_windows
+            return False
+        self._hang = max(0, self._hang - 1)
+        return not self._hang
+
+    def excess_db(self, frame: int, powers: Powers) -> float:
+        """How far what is heard is above the echo that is expected; shape ``(n, bands)``."""
+        expected = self._expected(frame, len(powers)) + self._floor
+        above = 10.0 * np.log10(powers / expected) - self._margins
+        youth = 1.0 - self._played * self.settings.frame_s / self.settings.young_s
+        if youth > 0.0 and self.coupling is Coupling.FOUND:
+            above -= self.settings.young_db * youth
+        return float(np.clip(above, 0.0, 12.0).mean())
+
+    def _expected(self, frame: int, count: int) -> Powers:
+        if self.coupling is Coupling.UNKNOWN:
+            loudest: Powers = self._far.get(frame - self._lags, frame + count).max(axis=0, keepdims=True)
+            return loudest * self._gains
+        ahead = self.settings.ahead_frames
+        first = frame - self.lag_frames
+        rows = self._far.get(first, first + count + ahead)
+        expected: Powers = np.max([rows[i : i + count] for i in range(ahead + 1)], axis=0) * self._gains
+        return expected
+
+    # ---- learning ---------------------------------------------------------------------------------------------
+
+    def _learn(self, end: int) -> None:
+        settings = self.settings
+        every_s = settings.learn_every_s if self.coupling is not Coupling.UNKNOWN else settings.learn_every_s / 3
+        self._learn_at = self._played + round(every_s / settings.frame_s)
+        start = max(end - self._memory, self._near.start)
+        near = self._near.get(start, end)
+        far = self._far.get(start - self._lags, end)
+        self._floor = np.maximum(3.0 * np.quantile(near, 0.05, axis=0), 1e-10)
+        lag = self._confirmed(self._best_lag(_decibels(far), _decibels(near)))
+        if lag is not None:
+            self.lag_frames = lag
+            self._weigh(far[self._lags - lag : far.shape[0] - lag], near)
+            self.coupling = Coupling.FOUND
+        elif self.coupling is Coupling.UNKNOWN and self._played * settings.frame_s >= settings.doubt_s:
+            self.coupling = Coupling.ABSENT
+
+    def _confirmed(self, lag: int | None) -> int | None:
+        """The lag to believe in, given a new estimate: a lag unlike the known one has to be found twice."""
+        before, self._candidate = self._candidate, lag
+        if lag is None or (before is not None and abs(lag - before) <= 1):
+            return lag
+        if self.coupling is not Coupling.FOUND:
+            return None
+        return lag if abs(lag - self.lag_frames) <= 1 else self.lag_frames
+
+    def _best_lag(self, far: Powers, near: Powers) -> int | None:
+        """The lag at which ``far`` (which begins ``lags`` frames sooner) is most like ``near``, both in decibels."""
+        audible = far.max(axis=1) > far.max() - 40.0
+        reached = np.convolve(audible, np.ones(self._lags + 1))[: audible.size][self._lags :] > 0
+        if np.count_nonzero(reached) < self._lags // 4:
+            return None
+        far = np.maximum(far, far.max(axis=0) - 40.0)
+        far = far - far.mean(axis=0)
+        near = np.where(reached[:, None], near - near[reached].mean(axis=0), 0.0)
+        size = 1 << (far.shape[0] + near.shape[0]).bit_length()
+        spectra = np.fft.rfft(far, size, axis=0).conj() * np.fft.rfft(near, size, axis=0)
+        begins = self._lags - np.arange(self._lags + 1)
+        alike = np.fft.irfft(spectra.sum(axis=1), size)[-begins]
+        energy = np.concatenate([[0.0], np.cumsum((far**2).sum(axis=1))])
+        energies = (energy[begins + near.shape[0]] - energy[begins]) * (near**2).sum()
+        alike = alike / np.sqrt(np.maximum(energies, 1e-9))
+        best = int(alike.argmax())
+        return best if alike[best] >= self.settings.correlation else None
+
+    def _weigh(self, far: Powers, near: Powers) -> None:
+        """Learn each band's coupling from frames that belong together."""
+        settings = self.settings
+        gains = self.gains_db.copy()
+        for band in range(far.shape[1]):
+            audible = (far[:, band] > far[:, band].max() * 1e-3) & (far[:, band] > 1e-10)
+            if np.count_nonzero(audible) >= MIN_FRAMES:
+                typical, upper = np.quantile(_decibels(near[audible, band] / far[audible, band]), (0.5, 0.8))
+                gains[band] = typical
+                margin = settings.margin_per_spread * (upper - typical)
+                self._margins[band] = min(max(margin, settings.margin_db), settings.widest_margin_db)
+        self.gains_db = 0.5 * (gains + self.gains_db) if self.coupling is Coupling.FOUND else gains
+        self._gains = 10.0 ** (self.gains_db / 10.0)
+
+
+class Track:
+    """The newest frames of one sound, at least ``memory`` of them; frames that were never given are silence."""
+
+    def __init__(self, bands: int, memory: int) -> None:
+        self._memory = memory
+        self._rows: Powers = np.zeros((4 * memory, bands))
+        self.start = 0
+        self.end = 0
+
+    def put(self, frame: int, rows: Powers) -> None:
+        """Add frames from number ``frame`` on; those between the last ones and these are silence."""
+        if frame < self.end:
+            rows = rows[self.end - frame :]
+            frame = self.end
+        if frame + len(rows) - self.start > len(self._rows):
+            self._make_room(frame + len(rows))
+        at = frame - self.start
+        self._rows[self.end - self.start : at] = 0.0
+        self._rows[at : at + len(rows)] = rows
+        self.end = frame + len(rows)
+
+    def restart(self, frame: int) -> None:
+        """Forget everything; the next frame is number ``frame``."""
+        self.start = self.end = frame
+
+    def cut(self, frame: int) -> None:
+        """Forget the frames from ``frame`` on."""
+        self.end = max(self.start, min(self.end, frame))
+
+    def get(self, start: int, end: int) -> Powers:
+        """The frames from ``start`` to ``end``, shape ``(end - start, bands)``."""
+        if self.start <= start and end <= self.end:
+            return self._rows[start - self.start : end - self.start]
+        rows = np.zeros((end - start, self._rows.shape[1]))
+        low, high = max(start, self.start), min(end, self.end)
+        if low < high:
+            rows[low - start : high - start] = self._rows[low - self.start : high - self.start]
+        return rows
+
+    def _make_room(self, end: int) -> None:
+        kept = self.get(end - self._memory, max(end - self._memory, self.end)).copy()
+        self.start = end - self._memory
+        self._rows[: len(kept)] = kept
+        self.end = self.start + len(kept)
+
+
+def _decibels(powers: Powers) -> Powers:
+    decibels: Powers = 10.0 * np.log10(powers + 1e-12)
+    return decibels
