@@ -27,6 +27,7 @@ from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.playout import FADE_MS
 from fastrtc.testing.rehearsal import Rehearsal
 from fastrtc.testing.script import ScriptedVad, Speech
+from fastrtc.transports.memory import MemoryLink
 from fastrtc.turns.options import AlgoOptions
 
 IN_HZ, OUT_HZ = 16_000, 24_000
@@ -156,6 +157,26 @@ class Stage(Rehearsal):
         self._runs = [one for one in self._runs if getattr(one, "inner", one) is not run]
 
 
+class BufferingLink(MemoryLink):
+    """A client that buffers what it is sent ahead of time, plays it tick by tick and can drop it."""
+
+    def __init__(self, lead_ms: int) -> None:
+        super().__init__(IN_HZ, OUT_HZ, lead_ms=lead_ms)
+        self._buffer: list[Any] = []
+
+    def write(self, pcm: Any) -> None:
+        if pcm is not None:
+            self._buffer.append(pcm)
+
+    def flush(self) -> bool:
+        self._buffer.clear()
+        return True
+
+    def take(self) -> Any:
+        """What the client plays in one tick."""
+        return self._buffer.pop(0) if self._buffer else np.zeros(0, np.int16)
+
+
 class Bot:
     """The reply functions of a conversation."""
 
@@ -208,7 +229,9 @@ class Bot:
 class Conversation:
     """One seeded call; :meth:`run` plays and checks it."""
 
-    def __init__(self, plans: list[TurnPlan], *, can_interrupt: bool = True, interruption: Any = "hold") -> None:
+    def __init__(
+        self, plans: list[TurnPlan], *, can_interrupt: bool = True, interruption: Any = "hold", lead_ms: int = 0
+    ) -> None:
         self.bot = Bot(plans)
         self.vad = ScriptedVad()
         self.utterances: list[Speech] = []
@@ -230,6 +253,7 @@ class Conversation:
                 output_sample_rate=OUT_HZ,
             ),
             IN_HZ,
+            link=BufferingLink(lead_ms) if lead_ms else None,
         )
         self.now_s = 0.0
         self._seen = 0
