@@ -200,6 +200,23 @@ def test_candidates_of_chrome_and_firefox_and_their_end() -> None:
     run(scenario)
 
 
+def test_candidates_that_come_while_the_answer_is_being_made_are_kept() -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.engine.delay = asyncio.Event()
+        offering = asyncio.create_task(desk.offer("ann"))
+        await asyncio.sleep(0)
+        assert await desk.candidate("ann", CHROME) == {"status": "success"}
+        assert await desk.candidate("ann", FIREFOX_END) == {"status": "success"}
+        desk.engine.delay.set()
+        assert (await offering)["type"] == "answer"
+        first, end = desk.engine.peers[0].candidates
+        assert first is not None
+        assert first.line == CHROME["candidate"]
+        assert end is None
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("value", [{"candidate": "hello"}, {"candidate": 7}, [CHROME], 7])
 def test_candidates_that_cannot_be_read(value: object) -> None:
     async def scenario(desk: Desk) -> None:

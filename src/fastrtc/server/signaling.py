@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_EARLY_CANDIDATES = 64
+
 
 class Signaling:
     """Answers offers with sessions of one host.
@@ -71,7 +73,7 @@ class Signaling:
         self._modality = modality
         self._options = PeerOptions(ice_servers=ice_servers(rtc_configuration))
         self._calls: dict[str, WebRtcCall] = {}
-        self._answering: set[str] = set()
+        self._answering: dict[str, list[IceCandidate | None]] = {}
 
     def warm_up(self) -> None:
         """Load the engine before the first offer needs it; any thread."""
@@ -107,7 +109,7 @@ class Signaling:
         handler = self._host.new_handler()
         call = WebRtcCall(offer.webrtc_id, self._host, self._forget)
         engine = self._engine()
-        self._answering.add(offer.webrtc_id)
+        early = self._answering.setdefault(offer.webrtc_id, [])
         try:
             peer = await engine.answer(offer.sdp, self._options, call)
             call.peer = peer
@@ -119,23 +121,29 @@ class Signaling:
             await call.abandon()
             raise
         finally:
-            self._answering.discard(offer.webrtc_id)
+            del self._answering[offer.webrtc_id]
         self._calls[offer.webrtc_id] = call
         call.carry(session)
+        for candidate in early:
+            with suppress(EngineError):
+                await peer.add_candidate(candidate)
         return {"sdp": peer.answer_sdp, "type": "answer"}
 
     async def _add_candidate(self, message: Candidate) -> dict[str, Any]:
+        candidate = _read_candidate(message)
+        early = self._answering.get(message.webrtc_id)
+        if early is not None:
+            # The answer is being made: browsers do not wait for it before they send candidates.
+            if len(early) < MAX_EARLY_CANDIDATES:
+                early.append(candidate)
+            return {"status": "success"}
         call = self._calls.get(message.webrtc_id)
         if call is None or call.peer is None:
             raise SignalingError("unknown_connection")
         if call.peer.state is PeerState.CLOSED:
             raise SignalingError("connection_closed")
         try:
-            candidate = IceCandidate.from_json(message.value)
-        except ProtocolError as error:
-            raise SignalingError("invalid_candidate_format", detail=str(error)) from error
-        try:
-            await call.peer.add_candidate(None if candidate.is_end else candidate)
+            await call.peer.add_candidate(candidate)
         except EngineError as error:
             raise SignalingError(str(error)) from error
         return {"status": "success"}
@@ -238,6 +246,14 @@ class WebRtcCall:
         logger.error("session %s could not start", self._webrtc_id, exc_info=error)
         if self.peer is not None:
             self.peer.send(encode_server_message(ErrorMessage(f"The session could not start: {error}")))
+
+
+def _read_candidate(message: Candidate) -> IceCandidate | None:
+    try:
+        candidate = IceCandidate.from_json(message.value)
+    except ProtocolError as error:
+        raise SignalingError("invalid_candidate_format", detail=str(error)) from error
+    return None if candidate.is_end else candidate
 
 
 def ice_servers(rtc_configuration: Mapping[str, Any] | None) -> tuple[IceServer, ...]:
