@@ -615,10 +615,12 @@ async def test_trigger_while_speaking_calls_with_what_was_said() -> None:
 
 
 async def test_trigger_over_a_reply_begins_another() -> None:
+    begun: list[int] = []
     closed: list[int] = []
 
     def reply(audio: Any) -> Iterator[Any]:
-        turn = len(closed) + 1
+        turn = len(begun) + 1
+        begun.append(turn)
         try:
             for _ in range(1000 if turn == 1 else 2):
                 yield tone(1, turn)
@@ -632,7 +634,7 @@ async def test_trigger_over_a_reply_begins_another() -> None:
         interrupted = await host.event("reply_interrupted", turn=1)
         assert interrupted["reason"] == "trigger"
         await host.event("playback_finished", turn=2)
-    assert closed == [1, 2]
+        await host.until(lambda: sorted(closed) == [1, 2])
     after = host.link.heard.tolist()
     assert 1 not in after[after.index(2) :]
 
