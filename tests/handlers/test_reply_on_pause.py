@@ -267,6 +267,24 @@ async def test_an_interrupted_reply_that_ends_late_does_not_forget_the_next_ones
     assert got == [1, 2]
 
 
+async def test_a_reply_that_is_cancelled_while_it_waits_for_inputs_is_never_called() -> None:
+    got: list[Any] = []
+
+    def reply(audio: Any, name: str) -> Any:
+        got.append((np.count_nonzero(audio[1]), name))
+        return tone(1)
+
+    async with Host(replier(reply)) as host:
+        host.speak(0.5)
+        await host.until(lambda: len(host.messages("send_input")) == 1)
+        host.speak(0.5)
+        await host.event("reply_interrupted", turn=1)
+        await host.until(lambda: len(host.messages("send_input")) == 2)
+        host.session.set_args(["name"])
+        await host.event("playback_finished", turn=2)
+    assert got == [(IN_HZ, "name")], "one call, with both halves of what was said"
+
+
 async def test_on_the_telephone_outputs_are_the_next_inputs() -> None:
     got: list[Any] = []
 
