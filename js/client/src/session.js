@@ -26,39 +26,8 @@ const RESTARTS = new Set(["server_shutdown", "cancelled"]);
  * @typedef {import("./messages.js").ServerMessage} ServerMessage
  * @typedef {import("./messages.js").SessionEvent} SessionEvent
  * @typedef {import("./transport.js").Transport} Transport
- *
- * @typedef {object} SessionOptions
- * @property {string | URL} [base] where the stream is mounted; default: the page's own address
- * @property {"auto" | "webrtc" | "websocket"} [transport] `auto`: WebRTC, and WebSocket where that does not connect
- * @property {string} [id] of the session; default: random. A reconnection or fallback gets another
- * @property {boolean | MediaTrackConstraints | MediaStream} [audio] microphone (default), how to open it, a stream to
- *   send instead, or false: send silence and type
- * @property {string} [deviceId] of one microphone in particular
- * @property {"send-receive" | "send" | "receive"} [mode] which way audio goes
- * @property {boolean} [play] whether the reply is played; default true
- * @property {RTCConfiguration} [rtcConfiguration]
- * @property {number} [connectTimeoutMs] until another transport is tried; default 5000
- * @property {boolean} [reconnect] whether a broken connection is made anew; default true
- * @property {unknown[] | (() => unknown[])} [inputs] answer to the server's `send_input`
- * @property {Record<string, string>} [headers] of the HTTP requests, for example `Authorization`
- * @property {number} [inputRateHz] for WebSocket servers that do not tell their rate
- * @property {number} [outputRateHz] for WebSocket servers that do not tell their rate
- *
- * @typedef {object} SessionEvents what a Session dispatches, as `CustomEvent` with this `detail`
- * @property {{activity: Activity, previous: Activity}} activity
- * @property {{transport: "webrtc" | "websocket", fallback: ClientError | null}} connected
- * @property {{attempt: number, reason: string}} reconnecting
- * @property {SessionEvent} event
- * @property {import("./turn-log.js").TurnLog} turns
- * @property {unknown[]} output additional outputs of the handler
- * @property {null} fetchoutput outputs wait on the app's own endpoint (servers of the original FastRTC)
- * @property {null} sendinput the handler waits for its inputs; without `inputs` call `sendInput`
- * @property {unknown} stopword
- * @property {unknown} log
- * @property {string} notice a warning of the handler
- * @property {string} problem an error of the handler; the session goes on
- * @property {ServerMessage} message every message, as it came
- * @property {{reason: "closed" | "server" | "lost" | "failed", message: string, error: ClientError | null}} ended
+ * @typedef {import("./session-types.js").SessionOptions} SessionOptions
+ * @typedef {import("./session-types.js").SessionEvents} SessionEvents
  */
 
 export class Session extends EventTarget {
@@ -70,6 +39,7 @@ export class Session extends EventTarget {
   #muted = false;
   #ended = false;
   #connecting = false;
+  /** @type {Activity} what the session does by the time it is connected */ #first = "listening";
   /** @type {import("./messages.js").ServerHello | null} */ #hello = null;
   /** @type {Transport | null} */ #transport = null;
   /** @type {AudioContext | null} */ #context = null;
@@ -213,6 +183,7 @@ export class Session extends EventTarget {
     const transport = make();
     this.#transport = transport;
     this.#connecting = true;
+    this.#first = "listening";
     try {
       await transport.open();
     } catch (error) {
@@ -227,7 +198,7 @@ export class Session extends EventTarget {
     this.#meterOutput();
     if (this.#muted) this.#tell(build.mute(true));
     this.#emit("connected", { transport: transport.kind, fallback: this.#fallback });
-    if (this.#activity === "connecting" || this.#activity === "reconnecting") this.#become("listening");
+    this.#become(this.#first);
   }
 
   #meterOutput() {
@@ -330,7 +301,8 @@ export class Session extends EventTarget {
     if (event.name === "reply_started") this.#transport?.startTurn(event.turn);
     this.#setTurns(withEvent(this.#turns, event));
     this.#emit("event", event);
-    this.#become(afterEvent(this.#activity, event));
+    if (this.#connecting) this.#first = afterEvent(this.#first, event);
+    else this.#become(afterEvent(this.#activity, event));
     if (event.name === "session_closed") this.#onClosed(event.reason);
   }
 

@@ -133,5 +133,5 @@ def test_with_the_browsers_own_processing(
 ) -> None:
     tab = converse(transport)
     heard = audio_of(tab, "outputStream")
-    assert similarity(heard, speech_in(audio_of(tab, "inputStream"))) > 0.9
-    assert similarity(heard, clip) > 0.75
+    assert similarity(heard, speech_in(audio_of(tab, "inputStream"))) > 0.85
+    assert similarity(heard, clip) > 0.7
