@@ -150,13 +150,6 @@ def test_the_old_modules_hold_the_same_objects(name: str) -> None:
             assert value is getattr(fastrtc, public)
 
 
-def test_the_component_can_be_imported_but_not_made() -> None:
-    from gradio_webrtc import WebRTC
-
-    with pytest.raises(Exception, match="no Gradio component"):
-        WebRTC(label="microphone")
-
-
 def test_wait_for_item_takes_what_is_there_and_gives_up_otherwise() -> None:
     async def scenario() -> tuple[str | None, str | None, int]:
         queue: asyncio.Queue[str] = asyncio.Queue()

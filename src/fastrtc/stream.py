@@ -58,6 +58,7 @@ class UIArgs(TypedDict, total=False):
         send_input_on: When inputs are sent: at every ``change``, or at ``submit``.
         hide_title: Show no heading.
         full_screen: Fill the window.
+        variant: ``"textbox"`` to type as well as speak.
     """
 
     title: str
@@ -69,6 +70,7 @@ class UIArgs(TypedDict, total=False):
     send_input_on: Literal["submit", "change"]
     hide_title: bool
     full_screen: bool
+    variant: Literal["wave", "textbox"]
 
 
 class Stream:
@@ -141,6 +143,7 @@ class Stream:
         self._engine = engine
         self._on_event = on_event
         self._ui: Any = None
+        self._component: Any = None
         self._made_host: SessionHost | None = None
         self._made_signaling: Signaling | None = None
         _ask_for_inputs(handler, ui_args)
@@ -164,21 +167,31 @@ class Stream:
 
     @property
     def ui(self) -> Any:
-        """The Gradio page, if one was set.
+        """The Gradio page (a ``gr.Blocks``), made when first asked for: launch it, mount it, or set another.
 
         Raises:
-            ConfigurationError: None was set; this version makes none.
+            MissingExtraError: Gradio is not installed (extra ``gradio``).
         """
         if self._ui is None:
-            raise ConfigurationError(
-                "this version makes no Gradio page. Run `fastrtc serve your_module:stream` for the built-in page, or "
-                "assign a page of your own: stream.ui = blocks"
-            )
+            from fastrtc.ui.gradio import make_ui
+
+            self._ui, self._component = make_ui(self)
         return self._ui
 
     @ui.setter
     def ui(self, blocks: Any) -> None:
         self._ui = blocks
+
+    @property
+    def webrtc_component(self) -> Any:
+        """The component ``WebRTC`` of the page that :attr:`ui` makes.
+
+        Raises:
+            ConfigurationError: Another page was set.
+        """
+        if self.ui is not None and self._component is None:
+            raise ConfigurationError("the page was set: its components are not the stream's")
+        return self._component
 
     # ------------------------------------------------------------------ serving
 

@@ -1,23 +1,102 @@
-"""The place from which applications written against FastRTC import its Gradio component."""
+"""``WebRTC``, the component for Gradio pages, without the cost of importing Gradio until one is made."""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from fastrtc.errors import FastRTCError
+from fastrtc.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from fastrtc.ui.gradio.component import StreamComponent
 
 __all__ = ["WebRTC"]
 
 
-class WebRTC:
-    """FastRTC's Gradio component. This version has none, so it can be imported and not created.
+class _Front(type):
+    """A class whose instances are of another class."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        component = sys.modules.get("fastrtc.ui.gradio.component")
+        return component is not None and isinstance(instance, component.StreamComponent)
+
+
+class WebRTC(metaclass=_Front):
+    """A Gradio component that speaks with a handler; see :class:`fastrtc.ui.gradio.component.StreamComponent`.
 
     Raises:
-        FastRTCError: Always; a page without Gradio comes with ``Stream.mount`` and ``fastrtc serve``.
+        MissingExtraError: Gradio is not installed (extra ``gradio``).
+        ConfigurationError: An argument that cannot work, or a Gradio older than 6.
     """
 
-    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
-        raise FastRTCError(
-            "this version of fastrtc has no Gradio component WebRTC; "
-            "Stream.mount(app) and `fastrtc serve module:stream` serve a page without Gradio"
-        )
+    def __new__(
+        cls,
+        value: None = None,
+        height: int | str | None = None,
+        width: int | str | None = None,
+        label: str | None = None,
+        every: Any = None,
+        inputs: Any = None,
+        show_label: bool | None = None,
+        container: bool = True,
+        scale: int | None = None,
+        min_width: int = 160,
+        interactive: bool | None = None,
+        visible: bool = True,
+        elem_id: str | None = None,
+        elem_classes: list[str] | str | None = None,
+        render: bool = True,
+        key: int | str | None = None,
+        mirror_webcam: bool = True,
+        rtc_configuration: Any = None,
+        server_rtc_configuration: dict[str, Any] | None = None,
+        track_constraints: dict[str, Any] | None = None,
+        time_limit: float | None = None,
+        allow_extra_tracks: bool = False,
+        mode: Literal["send-receive", "receive", "send"] = "send-receive",
+        modality: Literal["video", "audio", "audio-video"] = "video",
+        rtp_params: dict[str, Any] | None = None,
+        icon: str | None = None,
+        icon_button_color: str | None = None,
+        pulse_color: str | None = None,
+        icon_radius: int | None = None,
+        button_labels: dict[str, str] | None = None,
+        variant: Literal["textbox", "wave"] = "wave",
+        full_screen: bool | None = True,
+    ) -> Any:
+        arguments = {name: given for name, given in locals().items() if name != "cls"}
+        return _component_class()(**arguments)
+
+    def __init_subclass__(cls, **_kwargs: Any) -> NoReturn:
+        raise ConfigurationError("WebRTC makes components of another class: subclass type(WebRTC()) instead")
+
+
+@lru_cache(maxsize=1)
+def _component_class() -> type[StreamComponent]:
+    from fastrtc.ui.gradio import need_gradio
+
+    need_gradio("the component WebRTC")
+    from fastrtc.stream import Stream
+    from fastrtc.ui.gradio.component import StreamComponent
+
+    class Component(StreamComponent):
+        """A component that makes the stream it speaks to."""
+
+        def new_stream(self, handler: Any, concurrency_limit: int | Literal["default"] | None) -> Stream:
+            return Stream(
+                handler,
+                mode=self.mode,
+                modality=self.modality,
+                concurrency_limit=concurrency_limit,
+                time_limit=self.time_limit,
+                allow_extra_tracks=self.allow_extra_tracks,
+                rtp_params=self.rtp_params,
+                rtc_configuration=self.rtc_configuration,
+                server_rtc_configuration=self.server_rtc_configuration,
+                track_constraints=self.track_constraints,
+                ui_args={"variant": self.variant},
+                verbose=False,
+            )
+
+    return Component

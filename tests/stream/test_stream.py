@@ -150,11 +150,11 @@ def test_without_an_rtc_configuration() -> None:
 
 def test_the_gradio_page_is_the_users_own() -> None:
     stream = Stream(Silent())
-    with pytest.raises(ConfigurationError, match="fastrtc serve"):
-        _ = stream.ui
     page = object()
     stream.ui = page
     assert stream.ui is page
+    with pytest.raises(ConfigurationError, match="not the stream's"):
+        _ = stream.webrtc_component
 
 
 def test_before_anybody_connects_everything_is_empty() -> None:

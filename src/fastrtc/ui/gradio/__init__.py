@@ -5,8 +5,12 @@ it is needed, because Gradio itself takes seconds to import.
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
 from fastrtc.errors import ConfigurationError, MissingExtraError
+
+if TYPE_CHECKING:
+    from fastrtc.ui.gradio.page import PagedStream
 
 OLDEST_MAJOR = 6
 
@@ -27,3 +31,16 @@ def need_gradio(feature: str) -> None:
         raise MissingExtraError(feature, "gradio") from error
     if int(installed.split(".", maxsplit=1)[0]) < OLDEST_MAJOR:
         raise ConfigurationError(f'{feature} needs Gradio 6 and found {installed}: pip install "fastrtc[gradio]"')
+
+
+def make_ui(stream: PagedStream) -> tuple[Any, Any]:
+    """The page of a stream: a ``gr.Blocks``, and the component in it.
+
+    Raises:
+        MissingExtraError: Gradio is not installed.
+        ConfigurationError: It is too old.
+    """
+    need_gradio("stream.ui")
+    from fastrtc.ui.gradio.page import make_page
+
+    return make_page(stream)

@@ -2,8 +2,8 @@
 
 Gradio tells a component nothing about the app it ends up in, and apps are made anew by ``launch()`` and by
 ``mount_gradio_app()``. So the first page that shows the component asks for the endpoints, through one of the
-component's server functions, and they are added then. They live under Gradio's own API prefix, which proxies pass on, and
-under the component's token, which only visitors know who may see the page: Gradio's login protects the sessions, too.
+component's server functions, and they are added then. They live under Gradio's own API prefix, which proxies pass on,
+and under the component's token, which only visitors know who may see the page: Gradio's login protects sessions, too.
 """
 
 from __future__ import annotations
