@@ -50,6 +50,7 @@ class Endpoint:
             min_speech_ms=_min_speech_ms(silero) if streaming else 0.0,
             speech_pad_ms=silero.speech_pad_ms if silero else DEFAULT_PAD_MS,
             can_interrupt=handler.can_interrupt,
+            weigh=options.interruption_filter is not None,
         )
         return cls(settings, FixedPatience(300.0 if streaming else 0.0), memory_samples=8 * handler.input_sample_rate)
 

@@ -28,10 +28,14 @@ from fastrtc.handlers.reply_on_pause import ReplyOnPause, is_async_function
 from fastrtc.handlers.voice import Voice
 from fastrtc.media.ring import AudioRing
 from fastrtc.replies import Reply, current_reply
+from fastrtc.speech.backchannel import SoundFilter
 from fastrtc.turns.gate import SpeechWindow
+from fastrtc.turns.interruption import InterruptionFilter, Sound, WeighSound
 from fastrtc.turns.machine import CancelReply, Decision, HoldReply, ResumeReply, StartReply, TurnMachine
 from fastrtc.turns.user_turn import AskDetector, Paused, Started
 from fastrtc.wire.messages import create_message
+
+SOUND_PAD_S = 0.032
 
 
 @dataclass(slots=True)
@@ -78,6 +82,8 @@ class TurnDriver(Driver):
         self._machine = TurnMachine(self._endpoint.settings, self._endpoint.policy)
         self._ear = Ear(handler, home, self._judged, self._failed, lambda: self._machine.user_state, speaker.rate_hz)
         floor.monitor(self._ear.played)
+        chosen = handler.algo_options.interruption_filter
+        self._filter = chosen if isinstance(chosen, InterruptionFilter) else SoundFilter()
         self._reply: _Reply | None = None
         self._typed: str | None = None
         self._idle_since_s = 0.0
@@ -181,6 +187,8 @@ class TurnDriver(Driver):
                     self._speaker.tell(UserStoppedSpeaking(at_s=self._now_s(), end_s=self._seconds(end)))
                 case AskDetector():
                     self._ask(decision)
+                case WeighSound():
+                    self._weigh(decision)
                 case StartReply():
                     self._start_reply(decision)
                 case HoldReply(turn):
@@ -200,6 +208,21 @@ class TurnDriver(Driver):
                 self._carry_out(self._machine.answered(ask, probability, self._ring.end))
 
         self._home.compute(lambda: self._endpoint.probability(audio, ask.silence_ms), take, self._failed)
+
+    def _weigh(self, question: WeighSound) -> None:
+        before = round(SOUND_PAD_S * self._rate_hz)
+        pcm = self._ring.slice(max(question.start - before, self._ring.start), question.end)
+        sound = Sound(self._rate_hz, pcm, question.speech_samples / self._rate_hz, question.ended)
+
+        def take(probability: float | None) -> None:
+            if not self._closed:
+                self._carry_out(self._machine.weighed(question, probability, self._ring.end))
+
+        def failed(error: BaseException) -> None:
+            self._failed(error)
+            take(None)
+
+        self._home.compute(lambda: self._filter.weigh(sound), take, failed)
 
     def _start_reply(self, start: StartReply) -> None:
         self._speaker.tell(

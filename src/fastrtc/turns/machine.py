@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from fastrtc.turns.gate import SpeechWindow
+from fastrtc.turns.interruption import WeighSound, is_interruption
 from fastrtc.turns.options import TurnSettings
 from fastrtc.turns.patience import EndpointPolicy
 from fastrtc.turns.user_turn import AskDetector, Ended, Paused, Started, UserOutput, UserState, UserTurn
@@ -64,7 +65,7 @@ class CancelReply:
     reason: str
 
 
-Decision: TypeAlias = Started | Paused | AskDetector | StartReply | HoldReply | ResumeReply | CancelReply
+Decision: TypeAlias = Started | Paused | AskDetector | WeighSound | StartReply | HoldReply | ResumeReply | CancelReply
 
 
 class TurnMachine:
@@ -78,11 +79,16 @@ class TurnMachine:
     THINKING, REPLYING  speech for ``hold_samples``, "hold"         HELD        HoldReply
     THINKING, REPLYING  speech for ``hold_samples``, "cancel"       FREE        CancelReply
     HELD                speech for ``interrupt_samples``            FREE        CancelReply
+    HELD                ... and with ``weigh``: "an interruption"   FREE        CancelReply
     HELD                silence for ``resume_samples``              as before   ResumeReply
     any but FREE        ``reply_finished``                          FREE
     any but FREE        ``trigger``                                 THINKING    CancelReply, StartReply
     any but FREE        ``cancel``                                  FREE        CancelReply
     ==================  ==========================================  ==========  =======================
+
+    With ``weigh``, a filter is asked (``WeighSound``) when the speech over a reply reaches ``interrupt_samples`` and when
+    it pauses; only ``longest_backchannel_samples`` of it end the reply without an answer. What was let pass belongs to
+    the user's turn all the same if that follows within ``continued_samples``.
 
     Speech over a reply ends no turn before it has interrupted the reply, and interrupts none before it is enough for a
     turn to start: until then the reply is held, also with "cancel", so that no reply is lost to a sound. Without
@@ -96,6 +102,10 @@ class TurnMachine:
         self.turn = 0
         self._audible = False
         self._spoken_over = 0
+        self._sound_start = 0
+        self._weighed: WeighSound | None = None
+        self._weighing = False
+        self._swallowed: tuple[int, int] | None = None
         self._reply_start: int | None = None
         self._carried_start: int | None = None
         self._muted = False
@@ -118,7 +128,8 @@ class TurnMachine:
     def needed_from(self) -> int | None:
         """Oldest sample that a decision may still name; None: only the pre-roll before what is judged next."""
         unheard = None if self.floor is Floor.FREE or self._audible else self._reply_start
-        candidates = (self._user.start, self._user.gate.recent_onset, self._carried_start, unheard)
+        swallowed = None if self._swallowed is None else self._swallowed[0]
+        candidates = (self._user.start, self._user.gate.recent_onset, self._carried_start, unheard, swallowed)
         starts = [start for start in candidates if start is not None]
         return min(starts) - self._settings.pre_roll_samples if starts else None
 
@@ -132,6 +143,7 @@ class TurnMachine:
         if self._muted or (self.floor is not Floor.FREE and not self._settings.can_interrupt):
             self._user.discard()
             return []
+        self._forget_swallowed(at)
         over_reply = self.floor is not Floor.FREE
         may_end = not over_reply and not self._settings.manual
         decisions = self._follow(self._user.step(window, at, may_end=may_end), at)
@@ -146,6 +158,16 @@ class TurnMachine:
             return []
         ended = self._user.decide(at)
         return self._follow([ended], at) if ended else []
+
+    def weighed(self, question: WeighSound, probability: float | None, at: int) -> list[Decision]:
+        """The interruption filter's answer; None: it cannot say."""
+        if self.floor is not Floor.HELD or question is not self._weighed:
+            return []
+        self._weighing = False
+        if not is_interruption(question, probability, self._settings.interrupt_samples):
+            return []
+        ended = None if self._settings.manual else self._user.decide(at)
+        return self._cancel("user") + (self._follow([ended], at) if ended else [])
 
     def trigger(self, at: int, reason: str = "trigger") -> list[Decision]:
         """Reply now, to whatever was said so far (nothing, if the user is silent)."""
@@ -176,7 +198,7 @@ class TurnMachine:
         """The reply's function has returned and its audio has been played."""
         if self.has_floor(turn):
             self.floor = Floor.FREE
-            self._spoken_over = 0
+            self._forget_sound()
 
     def _follow(self, outputs: list[UserOutput], at: int) -> list[Decision]:
         decisions: list[Decision] = []
@@ -188,25 +210,48 @@ class TurnMachine:
         return decisions
 
     def _start(self, ended: Ended, at: int) -> list[Decision]:
-        start = ended.start
+        start = self._with_swallowed(ended.start)
         if self._carried_start is not None:
             start = min(start, self._carried_start)
         self.turn += 1
         self.floor = Floor.THINKING
         self._audible = False
-        self._spoken_over = 0
+        self._forget_sound()
+        self._swallowed = None
         self._reply_start = start if start < at else None
         self._carried_start = None
         first = max(0, start - self._settings.pre_roll_samples) if start < at else at
         return [StartReply(self.turn, first, at, ended.speech_end, ended.reason, ended.probability)]
 
+    def _with_swallowed(self, start: int) -> int:
+        """Where a turn that started at ``start`` really began: with what was taken for a backchannel just before."""
+        if self._swallowed is None:
+            return start
+        began, ended = self._swallowed
+        return min(start, began) if start - ended <= self._settings.continued_samples else start
+
+    def _forget_swallowed(self, at: int) -> None:
+        if self._swallowed is None:
+            return
+        settings, start = self._settings, self._user.start
+        if start is None:
+            over = at - self._swallowed[1] > settings.continued_samples + settings.gate.window_samples
+        else:
+            over = start - self._swallowed[1] > settings.continued_samples
+        if over:
+            self._swallowed = None
+
     def _while_spoken_over(self, window: SpeechWindow, at: int) -> list[Decision]:
         gate = self._user.gate
         if gate.speech:
+            if not self._spoken_over:
+                self._sound_start = window.start
             self._spoken_over += window.end - window.start
-        elif at - gate.last_speech_end >= self._settings.resume_samples:
+        elif at - gate.last_speech_end >= self._settings.resume_samples and not self._weighing:
             return self._let_go()
         held, cancels = self.floor is Floor.HELD, self._settings.interruption == "cancel"
+        if held and not cancels and self._settings.weigh:
+            return self._weigh(at)
         enough = self._settings.interrupt_samples if held and not cancels else self._settings.hold_samples
         if not gate.speech or self._spoken_over < enough:
             return []
@@ -217,8 +262,34 @@ class TurnMachine:
         self.floor = Floor.HELD
         return [HoldReply(self.turn)]
 
-    def _let_go(self) -> list[Decision]:
+    def _weigh(self, at: int) -> list[Decision]:
+        """Let the filter judge the sound: once when it could be an interruption, and whenever it pauses."""
+        gate, settings, last = self._user.gate, self._settings, self._weighed
+        if gate.speech and self._spoken_over >= settings.longest_backchannel_samples:
+            return [] if self._user.state is UserState.SILENT else self._cancel("user")
+        if self._weighing or self._user.state is UserState.SILENT:
+            return []
+        if gate.speech:
+            due = self._spoken_over >= settings.interrupt_samples and last is None
+        else:
+            paused = at - gate.last_speech_end >= settings.sound_end_samples
+            asked = last is not None and last.ended and last.speech_samples == self._spoken_over
+            due = paused and not asked and self._spoken_over >= settings.shortest_word_samples
+        if not due:
+            return []
+        self._weighing = True
+        self._weighed = WeighSound(self._sound_start, at, self._spoken_over, not gate.speech)
+        return [self._weighed]
+
+    def _forget_sound(self) -> None:
         self._spoken_over = 0
+        self._weighed = None
+        self._weighing = False
+
+    def _let_go(self) -> list[Decision]:
+        if self.floor is Floor.HELD and self._user.start is not None:
+            self._swallowed = (self._user.start, self._user.gate.last_speech_end)
+        self._forget_sound()
         self._user.discard()
         if self.floor is not Floor.HELD:
             return []
@@ -229,5 +300,5 @@ class TurnMachine:
         if reason == "user" and not self._audible and self._settings.continue_unheard:
             self._carried_start = self._reply_start
         self.floor = Floor.FREE
-        self._spoken_over = 0
+        self._forget_sound()
         return [CancelReply(self.turn, reason)]

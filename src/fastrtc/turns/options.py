@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fastrtc.errors import ConfigurationError
+from fastrtc.turns.interruption import InterruptionFilter
+
+SHORTEST_WORD_S = 0.16
+SOUND_END_S = 0.128
+CONTINUED_S = 1.5
 
 Interruption: TypeAlias = Literal["hold", "cancel"]
 TurnDetection: TypeAlias = Literal["auto", "manual"]
@@ -39,6 +44,10 @@ class AlgoOptions:
             whole utterance from its first start, and not only its second half.
         turn_detection: ``"auto"``, or ``"manual"``: a turn ends only on ``trigger_response`` (push to talk).
         idle_timeout_s: With nobody speaking for this long, ``idle_fn`` is called, or the session ends.
+        interruption_filter: Tells, while a reply is held, an interruption from a "mm-hm"; it is given each sound over a
+            reply. ``"sound"``: the built-in one, by the sound alone. None: only ``interrupt_speech_s`` counts. Or your
+            own (see :class:`fastrtc.turns.interruption.InterruptionFilter`).
+        longest_backchannel_s: Speech over a reply that ends it whatever the filter says.
         echo_guard: Whether the bot's own voice, come back through the user's microphone, is kept from counting as the
             user's speech. It costs nothing while nothing is played.
         detector_gain_db: How much louder the detector may hear a quiet caller; 0 leaves everything as it is. What the
@@ -59,6 +68,8 @@ class AlgoOptions:
     continue_unheard_turn: bool = True
     turn_detection: TurnDetection = "auto"
     idle_timeout_s: float = math.inf
+    interruption_filter: InterruptionFilter | Literal["sound"] | None = "sound"
+    longest_backchannel_s: float = 0.8
     echo_guard: bool = True
     detector_gain_db: float = 20.0
 
@@ -134,6 +145,11 @@ class TurnSettings:
     resume_samples: int
     continue_unheard: bool
     manual: bool
+    weigh: bool = False
+    longest_backchannel_samples: float = math.inf
+    shortest_word_samples: int = 0
+    sound_end_samples: int = 0
+    continued_samples: int = 0
 
     def ms(self, samples: float) -> float:
         """Samples as milliseconds."""
@@ -148,6 +164,7 @@ def turn_settings(
     min_speech_ms: float,
     speech_pad_ms: float,
     can_interrupt: bool,
+    weigh: bool = False,
 ) -> TurnSettings:
     """Translate the options of a user into samples.
 
@@ -158,6 +175,7 @@ def turn_settings(
         min_speech_ms: Speech shorter than this does not start a turn.
         speech_pad_ms: Padding that FastRTC adds to speech before it compares with ``started_talking_threshold``.
         can_interrupt: Whether speech over a reply does anything.
+        weigh: Whether somebody answers the machine's questions about sounds over a held reply.
     """
 
     def samples(seconds: float) -> int:
@@ -181,4 +199,9 @@ def turn_settings(
         resume_samples=samples(options.resume_silence_s),
         continue_unheard=options.continue_unheard_turn,
         manual=options.turn_detection == "manual",
+        weigh=weigh,
+        longest_backchannel_samples=samples(max(options.longest_backchannel_s, options.interrupt_speech_s)),
+        shortest_word_samples=samples(SHORTEST_WORD_S),
+        sound_end_samples=samples(min(SOUND_END_S, options.resume_silence_s)),
+        continued_samples=samples(CONTINUED_S),
     )

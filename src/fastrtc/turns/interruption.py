@@ -1,0 +1,69 @@
+"""What tells an interruption from a "mm-hm": the interface of the filter that a held reply is resumed by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from fastrtc.audio import PCM
+
+LIKELY = 0.5
+LIKELY_THOUGH_SHORT = 0.8
+CERTAIN = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A sound over a reply that has been silent since its beginning.
+
+    Attributes:
+        rate_hz: Sample rate of ``pcm``.
+        pcm: The sound from its onset to now, with a little of what was before; ``int16``, shape ``(n,)``.
+        speech_s: How much of it the detector took for speech.
+        ended: Whether the user is silent again; if not, there will be another question when he is.
+    """
+
+    rate_hz: int
+    pcm: PCM
+    speech_s: float
+    ended: bool
+
+
+@runtime_checkable
+class InterruptionFilter(Protocol):
+    """Judges sounds over a reply. Write one to use a rule or a recogniser of your own; it is called off the clock."""
+
+    def weigh(self, sound: Sound) -> float | None:
+        """Probability that the user wants the floor.
+
+        Returns:
+            In [0, 1]: a sound that has ended interrupts from 0.5 (0.8 if it was shorter than ``interrupt_speech_s``),
+            one that goes on from 0.95. None: cannot say, so that only the sound's length decides.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WeighSound:
+    """Ask the filter about the sound from ``start`` to ``end``; answer with ``weighed``."""
+
+    start: int
+    end: int
+    speech_samples: int
+    ended: bool
+
+
+def is_interruption(question: WeighSound, probability: float | None, interrupt_samples: int) -> bool:
+    """Whether a sound ends the reply, given the filter's answer.
+
+    Args:
+        question: The question.
+        probability: The filter's answer.
+        interrupt_samples: Speech that ends a reply where nothing else is known.
+    """
+    long = question.speech_samples >= interrupt_samples
+    if probability is None:
+        return long
+    if not question.ended:
+        return probability >= CERTAIN
+    return probability >= (LIKELY if long else LIKELY_THOUGH_SHORT)
