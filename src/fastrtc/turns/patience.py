@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+PHRASE_PAUSE_MS = 192.0
+"""Silence that separates two phrases of a turn; a shorter one is part of a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -15,12 +18,17 @@ class Pause:
         speech_ms: Speech in this turn before it.
         answers: What the end-of-turn detector said during this pause: ``(silence_ms when asked, probability)``.
         earlier_ms: The pauses inside this speaker's turns so far that turned out not to be the end.
+        phrase_ms: From the last pause of at least ``PHRASE_PAUSE_MS``, or the turn's start, to where this pause began;
+            None: the same as ``speech_ms``.
+        paused: Whether the turn has had such a pause before.
     """
 
     silence_ms: float
     speech_ms: float
     answers: tuple[tuple[float, float], ...] = ()
     earlier_ms: tuple[float, ...] = ()
+    phrase_ms: float | None = None
+    paused: bool = False
 
     @property
     def probability(self) -> float | None:

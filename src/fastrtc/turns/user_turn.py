@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from fastrtc.turns.gate import SpeechGate, SpeechWindow
 from fastrtc.turns.options import TurnSettings
-from fastrtc.turns.patience import EndpointPolicy, Pause
+from fastrtc.turns.patience import PHRASE_PAUSE_MS, EndpointPolicy, Pause
 
 REMEMBERED_PAUSES = 16
 
@@ -93,6 +93,8 @@ class UserTurn:
         self._answers: list[tuple[float, float]] = []
         self._next_ask_ms: float | None = None
         self._earlier_ms: tuple[float, ...] = ()
+        self._phrase_start = 0
+        self._had_pause = False
 
     def step(self, window: SpeechWindow, at: int, *, may_end: bool = True) -> list[UserOutput]:
         """Take the next judged window.
@@ -108,7 +110,7 @@ class UserTurn:
         if self.state is UserState.SILENT:
             return self._while_silent()
         if self.gate.speech:
-            return self._while_speaking(at, may_end)
+            return self._while_speaking(window, at, may_end)
         return self._while_paused(at, may_end)
 
     def answered(self, ask: AskDetector, probability: float) -> None:
@@ -135,17 +137,22 @@ class UserTurn:
         self.state = UserState.SPEAKING
         onset = self.gate.recent_onset
         self._start = 0 if onset is None else onset
+        self._phrase_start = self._start
+        self._had_pause = False
         return [Started(self._start)]
 
-    def _while_speaking(self, at: int, may_end: bool) -> list[UserOutput]:
+    def _while_speaking(self, window: SpeechWindow, at: int, may_end: bool) -> list[UserOutput]:
         if self.state is UserState.PAUSED:
-            self._resume(at)
+            self._resume(window, at)
         if may_end and at - self._start >= self._settings.max_speech_samples:
             return [self._end(at, "max_speech")]
         return []
 
-    def _resume(self, at: int) -> None:
+    def _resume(self, window: SpeechWindow, at: int) -> None:
         silence_ms = self._settings.ms(at - self._paused_at)
+        if self._settings.ms(window.start - self._paused_at) >= PHRASE_PAUSE_MS:
+            self._phrase_start = window.start
+            self._had_pause = True
         self._earlier_ms = (*self._earlier_ms, silence_ms)[-REMEMBERED_PAUSES:]
         self._answers = []
         self.state = UserState.SPEAKING
@@ -182,6 +189,8 @@ class UserTurn:
             speech_ms=self._settings.ms(self._speech_samples),
             answers=tuple(self._answers),
             earlier_ms=self._earlier_ms,
+            phrase_ms=self._settings.ms(max(0, self._paused_at - self._phrase_start)),
+            paused=self._had_pause,
         )
 
     def end_now(self, at: int, reason: str) -> Ended:
