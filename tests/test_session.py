@@ -373,8 +373,8 @@ async def test_such_a_subclass_is_interrupted_in_the_middle_of_a_step() -> None:
     async with Host(handler) as host:
         host.speak()
         await host.until(inside.is_set)
-        host.speak()
-        await host.until(lambda: handler.calls["receive"] >= 90)
+        host.speak(1.0)
+        await host.until(lambda: handler.calls["receive"] >= 115)
         before = host.link.heard.size
         release.set()
         await host.until(lambda: 2 in host.link.heard)

@@ -257,7 +257,7 @@ async def test_an_interrupted_reply_that_ends_late_does_not_forget_the_next_ones
         await host.until(lambda: host.messages("send_input"))
         host.session.set_args([1])
         await host.event("first_audio", turn=1)
-        host.speak()
+        host.speak(1.0)
         await host.event("reply_interrupted", turn=1)
         await host.until(lambda: len(host.messages("send_input")) == 2)
         assert got == [1], "the second reply must not use the inputs of the first"
@@ -277,12 +277,12 @@ async def test_a_reply_that_is_cancelled_while_it_waits_for_inputs_is_never_call
     async with Host(replier(reply)) as host:
         host.speak(0.5)
         await host.until(lambda: len(host.messages("send_input")) == 1)
-        host.speak(0.5)
+        host.speak(1.0)
         await host.event("reply_interrupted", turn=1)
         await host.until(lambda: len(host.messages("send_input")) == 2)
         host.session.set_args(["name"])
         await host.event("playback_finished", turn=2)
-    assert got == [(IN_HZ, "name")], "one call, with both halves of what was said"
+    assert got == [(1.5 * IN_HZ, "name")], "one call, with both halves of what was said"
 
 
 async def test_on_the_telephone_outputs_are_the_next_inputs() -> None:
@@ -715,7 +715,7 @@ async def test_a_greeting_may_be_interrupted() -> None:
 
     async with Host(replier(lambda audio: tone(1, 12), startup_fn=long_greeting)) as host:
         await host.event("first_audio", turn=1)
-        host.speak()
+        host.speak(1.0)
         await host.event("reply_interrupted", turn=1)
         await host.event("playback_finished", turn=2)
         heard = host.link.heard.tolist()
@@ -752,7 +752,7 @@ async def test_an_interrupted_generator_is_closed_where_it_stands() -> None:
     async with Host(replier(reply)) as host:
         host.speak()
         await host.event("first_audio", turn=1)
-        host.speak(0.6, pause=0.0)
+        host.speak(1.0, pause=0.0)
         await host.event("reply_interrupted", turn=1)
         await host.until(lambda: seen == ["GeneratorExit", "finally"])
 
@@ -774,7 +774,7 @@ async def test_an_interrupted_async_generator_is_cancelled_where_it_waits() -> N
     async with Host(replier(reply), settings=SessionSettings(reply_ahead_ms=60_000)) as host:
         host.speak()
         await host.event("first_audio", turn=1)
-        host.speak(0.6, pause=0.0)
+        host.speak(1.0, pause=0.0)
         await host.event("reply_interrupted", turn=1)
         await host.until(lambda: seen == ["CancelledError", "finally"])
 
@@ -798,7 +798,7 @@ async def test_a_generator_that_blocks_is_left_behind_and_closed_later() -> None
     async with Host(replier(reply), settings=SessionSettings(reply_ahead_ms=60_000)) as host:
         host.speak()
         await host.event("first_audio", turn=1)
-        host.speak()
+        host.speak(1.0)
         await host.event("first_audio", turn=2)
         assert not closed.is_set()
         release.set()
@@ -929,7 +929,7 @@ async def test_an_interruption_is_told_with_what_was_heard() -> None:
     async with Host(replier(reply, on_interrupt=told.append)) as host:
         host.speak()
         await host.until(lambda: len(host.link.played) >= 10)
-        host.speak(0.6, pause=0.0)
+        host.speak(1.0, pause=0.0)
         interrupted = await host.event("reply_interrupted", turn=1)
         await host.until(lambda: told)
         assert told[0].interrupted
@@ -948,5 +948,5 @@ async def test_an_interruption_callback_that_fails_is_reported() -> None:
     async with Host(replier(reply, on_interrupt=broken, algo_options=QUICK)) as host:
         host.speak()
         await host.event("first_audio", turn=1)
-        host.speak(0.6, pause=0.0)
+        host.speak(1.0, pause=0.0)
         await host.event("handler_failed", message="callback")
