@@ -3,7 +3,8 @@
 Kinds: ``bare`` (the engine alone, nothing above it), ``fastrtc`` (whatever package of that name the interpreter has:
 this one, or FastRTC 0.0.34 in an environment of its own).
 
-Modes: ``idle`` (a ``ReplyOnPause`` that never has to reply), ``echo`` (what is heard is said at once, and the voice
+Modes: ``idle`` and ``websocket`` (a ``ReplyOnPause`` that never has to reply), ``echo`` (what is heard is said at once,
+and the voice
 activity detector listens all the time).
 """
 
@@ -32,7 +33,8 @@ def bare_app(mode: str) -> Any:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import JSONResponse
-    from starlette.routing import Route
+    from starlette.routing import Route, WebSocketRoute
+    from starlette.websockets import WebSocket
 
     from fastrtc.transports.webrtc.candidate import IceCandidate
     from fastrtc.transports.webrtc.engine import PeerOptions, load_engine
@@ -54,8 +56,14 @@ def bare_app(mode: str) -> Any:
         peers[body["webrtc_id"]] = (peer, deque())
         return JSONResponse({"sdp": peer.answer_sdp, "type": "answer"})
 
-    _Clock(tick).start()
-    return Starlette(routes=[Route("/webrtc/offer", offer, methods=["POST"])])
+    async def read(websocket: WebSocket) -> None:
+        await websocket.accept()
+        while (await websocket.receive())["type"] != "websocket.disconnect":
+            pass
+
+    if mode != "websocket":
+        _Clock(tick).start()
+    return Starlette(routes=[Route("/webrtc/offer", offer, methods=["POST"]), WebSocketRoute("/websocket/offer", read)])
 
 
 def fastrtc_app(mode: str) -> Any:
@@ -89,8 +97,8 @@ def live_echo() -> Any:
             super().hear(pcm)
             self._speaker.say(0, pcm)
 
-    def driver_for(handler: Any, speaker: Any, floor: Any, home: Any, *rest: Any) -> EchoDriver:
-        return EchoDriver(handler, speaker, floor, home)
+    def driver_for(handler: Any, *rest: Any) -> EchoDriver:
+        return EchoDriver(handler, *rest[:3])
 
     session.driver_for = driver_for  # type: ignore[assignment]
     return ReplyOnPause(_never, can_interrupt=False)

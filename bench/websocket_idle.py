@@ -1,0 +1,101 @@
+"""Cost of idle WebSocket sessions beside a bare WebSocket server that only reads, in one run, as JSON.
+
+    python bench/websocket_idle.py [--n 1 10 50] [--seconds 10] [--original PYTHON --vad FILE]
+
+Every client sends 20 ms of faint noise fifty times a second, as FastRTC's clients do; nobody speaks. CPU is the
+server's, all threads, user and system, after ten seconds (voice activity detectors settle).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import psutil
+import websockets
+from engine_bare import machine
+from sessions import SERVERS, _free_port, _wait_for, summary
+
+from fastrtc.media.g711 import encode_ulaw
+
+SETTLE_S = 10.0
+
+
+def main() -> int:
+    """Measure every server at every size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--original", help="Python of an environment with fastrtc[vad]==0.0.34")
+    parser.add_argument("--vad", default="", help="Silero v4 ONNX file for it")
+    options = parser.parse_args()
+    runs = []
+    for n in options.n:
+        for kind in ("bare", "ours", *(["original"] if options.original else [])):
+            runs.append(measure(kind, n, options.seconds, options.original, options.vad))
+            sys.stderr.write(json.dumps(runs[-1]) + "\n")
+    print(json.dumps({"machine": machine(), "runs": runs, "summary": summary(runs)}, indent=2))
+    return 0
+
+
+def measure(kind: str, n: int, seconds: float, original: str | None, vad: str) -> dict[str, Any]:
+    """One server with ``n`` clients."""
+    port = _free_port()
+    python = original if kind == "original" and original else sys.executable
+    name = "fastrtc" if kind == "ours" else kind
+    server = subprocess.Popen(
+        [python, str(SERVERS), name, "websocket", str(port), vad],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(port, server)
+        return {"server": kind, "sessions": n, **asyncio.run(_load(port, psutil.Process(server.pid), n, seconds))}
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+async def _load(port: int, server: psutil.Process, n: int, seconds: float) -> dict[str, Any]:
+    clients = [await websockets.connect(f"ws://127.0.0.1:{port}/websocket/offer") for _ in range(n)]
+    for index, client in enumerate(clients):
+        await client.send(json.dumps({"event": "start", "websocket_id": f"client-{index}"}))
+    await _send_all(clients, SETTLE_S)
+    before, start = server.cpu_times(), time.perf_counter()
+    await _send_all(clients, seconds)
+    after, elapsed = server.cpu_times(), time.perf_counter() - start
+    resident_mb = server.memory_info().rss / 2**20
+    for client in clients:
+        await client.close()
+    used = after.user + after.system - before.user - before.system
+    return {
+        "cpu_percent": round(100 * used / elapsed, 2),
+        "cpu_percent_per_session": round(100 * used / elapsed / n, 3),
+        "resident_mb": round(resident_mb, 1),
+    }
+
+
+async def _send_all(clients: list[Any], seconds: float) -> None:
+    noise = (30 * np.random.default_rng(0).standard_normal((50, 960))).astype(np.int16)
+    frames = [
+        json.dumps({"event": "media", "media": {"payload": base64.b64encode(encode_ulaw(frame)).decode()}})
+        for frame in noise
+    ]
+    due = time.perf_counter()
+    for number in range(round(seconds * 50)):
+        for client in clients:
+            await client.send(frames[number % 50])
+        due += 0.02
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
