@@ -95,7 +95,13 @@ def _demo(options: argparse.Namespace) -> None:
     _run(stream, options.host, options.port, "")
 
 
-def _echo(audio: tuple[int, Any]) -> Iterator[tuple[int, Any]]:
+def _echo(audio: Any) -> Iterator[Any]:
+    typed = getattr(audio, "textbox", "")
+    if typed:
+        from fastrtc.outputs import AdditionalOutputs
+
+        yield AdditionalOutputs(f"You typed: {typed}")
+        return
     yield audio
 
 
