@@ -5,6 +5,7 @@ Every public name is loaded when it is first used (PEP 562), so that ``import fa
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from fastrtc.handlers.base import AsyncStreamHandler, AudioEmitType, StreamHandler
     from fastrtc.handlers.reply_on_pause import ReplyOnPause
     from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
+    from fastrtc.handlers.video import (
+        AsyncAudioVideoStreamHandler,
+        AudioVideoStreamHandler,
+        VideoEmitType,
+        VideoStreamHandler,
+    )
     from fastrtc.handlers.wait import wait_for_item
     from fastrtc.outputs import AdditionalOutputs, CloseStream, WebRTCData
     from fastrtc.speech.recogniser import get_stt_model
@@ -43,8 +50,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AdditionalOutputs",
     "AlgoOptions",
+    "AsyncAudioVideoStreamHandler",
     "AsyncStreamHandler",
     "AudioEmitType",
+    "AudioVideoStreamHandler",
     "CloseStream",
     "ModelOptions",
     "PauseDetectionModel",
@@ -54,6 +63,8 @@ __all__ = [
     "Stream",
     "StreamHandler",
     "UIArgs",
+    "VideoEmitType",
+    "VideoStreamHandler",
     "Warning",
     "WebRTC",
     "WebRTCData",
@@ -80,8 +91,10 @@ __all__ = [
 _HOMES = {
     "AdditionalOutputs": "outputs",
     "AlgoOptions": "turns.options",
+    "AsyncAudioVideoStreamHandler": "handlers.video",
     "AsyncStreamHandler": "handlers.base",
     "AudioEmitType": "handlers.base",
+    "AudioVideoStreamHandler": "handlers.video",
     "CloseStream": "outputs",
     "ModelOptions": "vad.protocol",
     "PauseDetectionModel": "vad.protocol",
@@ -91,6 +104,8 @@ _HOMES = {
     "Stream": "stream",
     "StreamHandler": "handlers.base",
     "UIArgs": "stream",
+    "VideoEmitType": "handlers.video",
+    "VideoStreamHandler": "handlers.video",
     "Warning": "context",
     "WebRTC": "webrtc",
     "WebRTCData": "outputs",
@@ -126,3 +141,25 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _Explainer:
+    """Explains why FastRTC's guide cannot be followed word for word where it imports a package that has ended.
+
+    It comes last among Python's finders, so it is asked only about modules that nobody has.
+    """
+
+    _SENTENCE = (
+        "No module named 'google.generativeai'. Google has ended that package, and the Live API of FastRTC's guide was "
+        'never in it. Install the current one, pip install "fastrtc[gemini]", and write `from google import genai` and '
+        "`from google.genai.types import ...`"
+    )
+
+    @classmethod
+    def find_spec(cls, name: str, _path: Any = None, _target: Any = None) -> None:
+        # Who only asks whether the module is there (importlib.util.find_spec) gets the usual answer.
+        if name == "google.generativeai" and sys._getframe(2).f_code.co_name == "_find_and_load_unlocked":
+            raise ModuleNotFoundError(cls._SENTENCE, name=name)
+
+
+sys.meta_path.append(_Explainer)
