@@ -779,6 +779,26 @@ async def test_an_interrupted_async_generator_is_cancelled_where_it_waits() -> N
         await host.until(lambda: seen == ["CancelledError", "finally"])
 
 
+async def test_an_interrupted_async_generator_is_closed_by_the_task_that_ran_it() -> None:
+    tasks: list[Any] = []
+
+    async def reply(audio: Any) -> AsyncIterator[Any]:
+        tasks.append(asyncio.current_task())
+        try:
+            while True:
+                yield tone(1, 5)
+        finally:
+            tasks.append(asyncio.current_task())
+
+    async with Host(replier(reply)) as host:
+        host.speak()
+        await host.event("first_audio", turn=1)
+        host.speak(1.0, pause=0.0)
+        await host.event("reply_interrupted", turn=1)
+        await host.until(lambda: len(tasks) == 2)
+    assert tasks[0] is tasks[1]
+
+
 async def test_a_generator_that_blocks_is_left_behind_and_closed_later() -> None:
     release, closed = threading.Event(), threading.Event()
     turns: list[int] = []
