@@ -86,9 +86,9 @@ class TurnMachine:
     any but FREE        ``cancel``                                  FREE        CancelReply
     ==================  ==========================================  ==========  =======================
 
-    With ``weigh``, a filter is asked (``WeighSound``) when the speech over a reply reaches ``interrupt_samples`` and when
-    it pauses; only ``longest_backchannel_samples`` of it end the reply without an answer. What was let pass belongs to
-    the user's turn all the same if that follows within ``continued_samples``.
+    With ``weigh``, a filter is asked (``WeighSound``) when the speech over a reply reaches ``interrupt_samples`` and
+    when it pauses; only ``longest_backchannel_samples`` of it end the reply without an answer. What was let pass belongs
+    to the user's turn all the same if that follows within ``continued_samples``.
 
     Speech over a reply ends no turn before it has interrupted the reply, and interrupts none before it is enough for a
     turn to start: until then the reply is held, also with "cancel", so that no reply is lost to a sound. Without
