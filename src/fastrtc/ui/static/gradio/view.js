@@ -184,7 +184,8 @@ export class View {
     this.#mute.replaceChildren(icon(muted ? "muted" : "microphone"));
     this.#mute.setAttribute("aria-pressed", String(muted));
     this.#mute.setAttribute("aria-label", muted ? "Unmute" : "Mute");
-    this.#end.hidden = over || waiting || microphone;
+    // Elsewhere the main button says that it stops.
+    this.#end.hidden = over || waiting || (microphone && this.#stage.dataset.variant !== "icon");
     this.#device.hidden = !mutable || this.#device.options.length < 2;
     this.#send.disabled = this.#text.value.trim() === "";
     if (over) this.levels({ input: 0, output: 0 }, 0);
