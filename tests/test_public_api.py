@@ -93,7 +93,7 @@ REEXPORTS = {
     ],
     "fastrtc.pause_detection.protocol": ["AudioChunk", "ModelOptions", "PauseDetectionModel"],
     "fastrtc.pause_detection.silero": ["SileroVADModel", "SileroVadOptions", "get_silero_model"],
-    "fastrtc.reply_on_pause": ["AlgoOptions", "ReplyOnPause"],
+    "fastrtc.reply_on_pause": ["AlgoOptions", "AppState", "ReplyOnPause"],
     "fastrtc.reply_on_stopwords": ["ReplyOnStopWords"],
     "fastrtc.speech_to_text": ["SpeechToText", "get_stt_model"],
     "fastrtc.webrtc": ["WebRTC"],

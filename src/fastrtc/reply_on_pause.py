@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from fastrtc.handlers.chunked import AppState
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.turns.options import AlgoOptions
 
-__all__ = ["AlgoOptions", "ReplyOnPause"]
+__all__ = ["AlgoOptions", "AppState", "ReplyOnPause"]

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,11 @@ from fastrtc.outputs import WebRTCData
 from fastrtc.replies import Reply
 from fastrtc.turns.options import AlgoOptions
 from fastrtc.vad.protocol import ModelOptions, PauseDetectionModel
+from fastrtc.vad.silero import get_silero_model
+from fastrtc.wire.messages import create_message
+
+if TYPE_CHECKING:
+    from fastrtc.handlers.chunked import AppState
 
 ReplyFn = Callable[..., Any]
 
@@ -160,17 +165,61 @@ class ReplyOnPause(StreamHandler):
         if self.phone_mode:
             self.args_set.set()
 
+    def process_audio(self, audio: AudioFrame, state: AppState) -> None:
+        """Judge one more frame; called only where a subclass overrides this or :meth:`determine_pause`.
+
+        Args:
+            audio: ``(input_sample_rate, int16 array of shape (1, n))``.
+            state: Where the turn stands; ``pause_detected`` is set if the turn is over.
+        """
+        from fastrtc.handlers.chunked import add_to_buffer
+
+        buffer = add_to_buffer(audio, state)
+        state.pause_detected = self.determine_pause(buffer, state.sampling_rate, state)
+
+    def determine_pause(self, audio: PCM, sampling_rate: int, state: AppState) -> bool:
+        """Whether the turn is over, as FastRTC decides it: on pieces of ``audio_chunk_duration``, each as a whole.
+
+        A session asks this only where a subclass overrides it; otherwise the turn machine decides, sooner and better.
+
+        Args:
+            audio: What was received since the last piece, shape ``(n,)``.
+            sampling_rate: Its rate in Hz.
+            state: Where the turn stands; ``stream``, ``started_talking`` and ``buffer`` are changed.
+        """
+        options = self.algo_options
+        if len(audio) / sampling_rate < options.audio_chunk_duration:
+            return False
+        model = self.model if self.model is not None else get_silero_model()
+        speech_s, _ = model.vad((sampling_rate, audio), self.model_options)
+        state.buffer = None
+        if speech_s > options.started_talking_threshold and not state.started_talking:
+            state.started_talking = True
+            self.send_message_sync(create_message("log", "started_talking"))
+        if not state.started_talking:
+            return False
+        state.stream = audio if state.stream is None else np.concatenate((state.stream, audio))
+        too_long = len(state.stream) / sampling_rate >= options.max_continuous_speech_s
+        return too_long or speech_s < options.speech_threshold
+
     def _by_itself(self) -> Any:
         if self._alone is None:
+            from fastrtc.handlers.chunked import ChunkedTurns
             from fastrtc.handlers.standalone import StandaloneTurns
 
-            self._alone = StandaloneTurns(self)
+            self._alone = StandaloneTurns(self) if self._judges_natively else ChunkedTurns(self)
         return self._alone
 
     @property
     def runs_natively(self) -> bool:
-        """Whether no subclass has replaced ``receive`` or ``emit``, so that a session may drive the turns directly."""
-        return type(self).receive is ReplyOnPause.receive and type(self).emit is ReplyOnPause.emit
+        """Whether no subclass has replaced what decides about turns, so that a session may drive them directly."""
+        unchanged = type(self).receive is ReplyOnPause.receive and type(self).emit is ReplyOnPause.emit
+        return unchanged and self._judges_natively
+
+    @property
+    def _judges_natively(self) -> bool:
+        own = type(self)
+        return own.process_audio is ReplyOnPause.process_audio and own.determine_pause is ReplyOnPause.determine_pause
 
 
 def is_async_function(fn: Callable[..., Any]) -> bool:
