@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 from fastrtc.outputs import AdditionalOutputs
 
@@ -76,6 +76,30 @@ class OutputQueue:
         for loop, event in waiting:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
+
+
+class QueuedOutputs:
+    """Puts outputs where ``output_stream`` and ``fetch_latest_output`` find them; any thread may call it.
+
+    Args:
+        queues: Of the sessions.
+        session_id: Whose queue is meant; without that session, outputs are dropped.
+    """
+
+    def __init__(self, queues: Mapping[str, OutputQueue], session_id: str) -> None:
+        self._queues = queues
+        self._session_id = session_id
+
+    def __call__(self, outputs: AdditionalOutputs) -> None:
+        queue = self._queues.get(self._session_id)
+        if queue is not None:
+            queue.put(outputs)
+
+
+async def pass_on(outputs: AsyncIterator[AdditionalOutputs], take: Callable[[AdditionalOutputs], None]) -> None:
+    """Give each to ``take`` as it comes."""
+    async for one in outputs:
+        take(one)
 
 
 class OutputQueues(Mapping[str, OutputQueue]):
