@@ -8,6 +8,7 @@
         ├── ConfigurationError      a wrong argument, found when it is given (also a ValueError)
         ├── MissingExtraError       an optional package is not installed (also an ImportError)
         ├── AudioFormatError        wrong shape, dtype or rate of audio (also a ValueError)
+        ├── VideoFormatError        what should be an image has another shape or dtype (also a ValueError)
         ├── ProtocolError           a peer sent what the protocol does not allow (also a ValueError)
         ├── SignalingError          an offer was refused; carries the code that the client gets
         ├── EngineError             the WebRTC engine failed
@@ -44,6 +45,10 @@ class MissingExtraError(FastRTCError, ImportError):
 
 class AudioFormatError(FastRTCError, ValueError):
     """Audio of a shape, dtype or rate that cannot be played; the message names what was given and what is wanted."""
+
+
+class VideoFormatError(FastRTCError, ValueError):
+    """An image of a shape or dtype that cannot be sent; the message names what was given and what is wanted."""
 
 
 class ProtocolError(FastRTCError, ValueError):

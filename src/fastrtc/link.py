@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastrtc.audio import PCM
+
+Picture: TypeAlias = NDArray[np.uint8]
+"""One image, of shape (height, width, 3); the last axis is blue, green, red."""
 
 
 class MediaLink(Protocol):
@@ -45,4 +51,25 @@ class MediaLink(Protocol):
 
     async def close(self) -> None:
         """End the connection. App loop; idempotent."""
+        ...
+
+
+class VideoFrame(Protocol):
+    """A received image that still has the form the decoder gave it."""
+
+    def to_picture(self) -> Picture:
+        """Convert it, upright; takes a millisecond or two, so not on the media clock's thread."""
+        ...
+
+
+@runtime_checkable
+class VideoLink(Protocol):
+    """What a connection offers beside :class:`MediaLink` if it can carry video."""
+
+    def read_video(self) -> VideoFrame | None:
+        """The oldest frame that waits, or None; the link keeps only the newest few. Never blocks."""
+        ...
+
+    def write_video(self, picture: Picture) -> None:
+        """Send an image now. Any thread, but one at a time; takes a millisecond or two."""
         ...

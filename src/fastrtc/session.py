@@ -26,6 +26,7 @@ from fastrtc.handlers.listening import Listener
 from fastrtc.handlers.ports import ReplyRun
 from fastrtc.handlers.reply import AsyncReply, SyncReply
 from fastrtc.handlers.supervisor import await_supervised, run_supervised
+from fastrtc.handlers.video_driver import video_driver_for
 from fastrtc.handlers.voice import Voice
 from fastrtc.handlers.worker import Worker
 from fastrtc.link import MediaLink
@@ -111,6 +112,7 @@ class Session:
         ahead_ms = self.settings.reply_ahead_ms if takes_turns(handler) else self.settings.stream_ahead_ms
         self._mouth = Mouth(link, ahead_ms, self)
         self._driver: Driver = driver_for(handler, self, self._mouth, self, self._loop, self._variables, session_id)
+        self._video = video_driver_for(handler, link, self, self, self._loop, self._variables, session_id)
         self._ticks = 0
         self._ending: str | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -127,6 +129,8 @@ class Session:
         handler.bind(self._loop, self._mouth.clear)
         handler.set_channel(self.link)
         self._driver.start()
+        if self._video is not None:
+            self._video.start()
         self._started = True
         self.tell(SessionStarted())
         self._clock.join(self)
@@ -144,6 +148,8 @@ class Session:
             self.tell(SessionClosed(at_s=self._now_s(), reason=reason))
             self._mouth.playout.close()
             self._driver.close()
+            if self._video is not None:
+                self._video.close()
             if isinstance(self.handler.args_set, ThreadSafeEvent):
                 self.handler.args_set.abort()
             await self._shut_down_handler()
@@ -216,6 +222,8 @@ class Session:
         """Give out the next 20 ms."""
         run_supervised(self._mouth.push, self._broken)
         self._supervised(self._driver.tick)
+        if self._video is not None:
+            run_supervised(self._video.tick, self._broken)
         if self._ending is not None and self._mouth.silent:
             self._end(self._ending)
 
@@ -399,6 +407,8 @@ class Session:
         if self._worker is not None:
             self._worker.stop()
         await asyncio.to_thread(self._driver.release)
+        if self._video is not None:
+            await asyncio.to_thread(self._video.release)
 
     def _supervised(self, code: Callable[[], None]) -> None:
         run_supervised(code, lambda error: self.report(error, None))

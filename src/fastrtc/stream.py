@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from fastrtc.errors import ConfigurationError
+from fastrtc.errors import ConfigurationError, FastRTCError
 from fastrtc.handlers.base import StreamHandlerBase
 from fastrtc.server.body import Body
 
@@ -41,6 +41,8 @@ RtcConfiguration: TypeAlias = dict[str, Any]
 RtcConfigurationSource: TypeAlias = (
     RtcConfiguration | Callable[[], RtcConfiguration] | Callable[[], Awaitable[RtcConfiguration]]
 )
+
+SetOutputs: TypeAlias = Callable[["AdditionalOutputs"], None]
 
 FETCH_TIMEOUT_S = 10.0
 
@@ -241,6 +243,27 @@ class Stream:
         except ProtocolError as error:
             raise unprocessable(error) from error
 
+    async def handle_offer(self, body: Mapping[str, Any], set_outputs: SetOutputs) -> dict[str, Any]:
+        """The same as :meth:`offer` for apps that take the session's outputs themselves.
+
+        Args:
+            body: As of :meth:`offer`, a mapping.
+            set_outputs: Called on the app's loop with the additional outputs as they come; what
+                :meth:`set_additional_outputs` gave leaves them for :meth:`output_stream`.
+        """
+        from fastrtc.server.outputs import QueuedOutputs, pass_on
+
+        answer = await self._answer(body)
+        if "sdp" in answer and not isinstance(set_outputs, QueuedOutputs):
+            self._host.spawn(pass_on(self.output_stream(body["webrtc_id"]), set_outputs), "fastrtc-outputs")
+        return answer
+
+    def set_additional_outputs(self, webrtc_id: str) -> SetOutputs:
+        """A function that puts additional outputs into a session's queue; any thread may call it."""
+        from fastrtc.server.outputs import QueuedOutputs
+
+        return QueuedOutputs(self.additional_outputs, webrtc_id)
+
     async def websocket_offer(self, websocket: WebSocket) -> None:
         """Serve a session over this WebSocket; returns when it is over."""
         from fastrtc.transports.websocket import WebSocketConversation
@@ -281,9 +304,21 @@ class Stream:
             base=base,
             rtc_configuration=self.rtc_configuration,
             track_constraints=self.track_constraints or {},
+            rtp_params=self.rtp_params or {},
             time_limit_s=self.time_limit,
         )
         return page_routes(config)
+
+    def fastphone(self, token: str | None = None, host: str = "127.0.0.1", port: int = 8000, **kwargs: Any) -> None:
+        """FastRTC's borrowed telephone number, which this package does not have.
+
+        Raises:
+            FastRTCError: Always; it says what to do instead.
+        """
+        raise FastRTCError(
+            "there is no FastPhone: it was a service of FastRTC's makers, and this package does not call it. With a "
+            "number of your own, mount the stream and let Twilio's webhook for calls be POST /telephone/incoming"
+        )
 
     # ------------------------------------------------------------------ talking to sessions
 
@@ -292,6 +327,21 @@ class Stream:
         session = self._host.sessions.get(webrtc_id)
         if session is not None:
             session.set_args(list(args))
+
+    def set_input_gradio(self, webrtc_data: str | WebRTCData, *args: Any) -> None:
+        """The same as :meth:`set_input`, with the value of a ``WebRTC`` component in front of the inputs."""
+        self.set_input(_id_of(webrtc_data), webrtc_data, *args)
+
+    def set_input_on_submit(self, webrtc_data: str | WebRTCData, *args: Any) -> None:
+        """The same as :meth:`set_input_gradio`, and have the session answer now."""
+        self.set_input_gradio(webrtc_data, *args)
+        self.trigger_response(_id_of(webrtc_data))
+
+    def clean_up(self, webrtc_id: str) -> None:
+        """End a session. Any thread; an unknown id is ignored."""
+        session = self._host.sessions.get(webrtc_id)
+        if session is not None:
+            session.on_loop(lambda: self._host.spawn(session.close("cleaned_up"), "fastrtc-clean-up"))
 
     def trigger_response(self, webrtc_id: str) -> None:
         """Have a session answer now, without waiting for a pause. Any thread; an unknown id is ignored."""
@@ -303,8 +353,7 @@ class Stream:
         """Ask a session's client to bring its connection into a state."""
         from fastrtc.wire.messages import create_message
 
-        webrtc_id = webrtc_data if isinstance(webrtc_data, str) else webrtc_data.webrtc_id
-        session = self._host.sessions.get(webrtc_id)
+        session = self._host.sessions.get(_id_of(webrtc_data))
         if session is not None:
             session.link.send(create_message("update_connection", desired_state))
 
@@ -343,7 +392,7 @@ class Stream:
             from fastrtc.server.host import SessionHost
 
             self._made_host = SessionHost(
-                self.event_handler,
+                self._session_handler(),
                 concurrency_limit=self.concurrency_limit,
                 time_limit_s=self.time_limit,
                 on_event=self._on_event,
@@ -359,9 +408,28 @@ class Stream:
                 self._host,
                 engine=self._engine,
                 modality=self.modality,
+                mode=self.mode,
+                rtp_params=self.rtp_params,
+                allow_extra_tracks=self.allow_extra_tracks,
                 rtc_configuration=self.server_rtc_configuration,
             )
         return self._made_signaling
+
+    def _session_handler(self) -> Any:
+        handler = self.event_handler
+        if isinstance(handler, StreamHandlerBase):
+            return handler
+        if self.modality == "audio" and self.mode == "receive" and callable(handler):
+            from fastrtc.handlers.generator import generator_handler
+
+            return generator_handler(handler)
+        if self.modality != "video":
+            return handler
+        from fastrtc.handlers.video import VideoFunction, VideoStreamHandler
+
+        return VideoFunction(
+            handler if isinstance(handler, VideoStreamHandler) else VideoStreamHandler(handler), self.mode
+        )
 
     async def _answer(self, body: Any) -> dict[str, Any]:
         return await self._signaling.handle(body)
@@ -393,6 +461,10 @@ class Stream:
                 "this place reaches browsers only through a TURN server: give Stream an rtc_configuration "
                 "(without one, clients fall back to the WebSocket)"
             )
+
+
+def _id_of(webrtc_data: str | WebRTCData) -> str:
+    return webrtc_data if isinstance(webrtc_data, str) else webrtc_data.webrtc_id
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -10,12 +10,30 @@ from fastrtc.handlers.base import (
     StreamHandlerBase,
     StreamHandlerImpl,
 )
+from fastrtc.handlers.video import (
+    AsyncAudioVideoStreamHandler,
+    AudioVideoStreamHandler,
+    VideoEmitType,
+    VideoEventGenerator,
+    VideoEventHandler,
+    VideoNDArray,
+    VideoStreamHandler,
+    VideoStreamHandlerImpl,
+)
 
 __all__ = [
+    "AsyncAudioVideoStreamHandler",
     "AsyncStreamHandler",
     "AudioEmitType",
+    "AudioVideoStreamHandler",
     "EmitType",
     "StreamHandler",
     "StreamHandlerBase",
     "StreamHandlerImpl",
+    "VideoEmitType",
+    "VideoEventGenerator",
+    "VideoEventHandler",
+    "VideoNDArray",
+    "VideoStreamHandler",
+    "VideoStreamHandlerImpl",
 ]

@@ -276,11 +276,20 @@ def test_an_app_may_have_a_route_of_its_own(serve: Any) -> None:
             assert socket.hear() == {"event": "pong"}
 
 
-@pytest.mark.parametrize("options", [{"modality": "video"}, {"modality": "audio-video"}])
-def test_video_is_refused_when_it_is_asked_for(options: dict[str, Any]) -> None:
-    stream = Stream(lambda frame: frame, **options)
-    answer = asyncio.run(stream.offer({"type": "offer", "webrtc_id": "a", "sdp": "v=0"}))  # type: ignore[arg-type]
-    assert answer["meta"]["error"] == "unsupported_modality"
+@pytest.mark.parametrize(("modality", "extra"), [("video", "audio"), ("audio", "video")])
+def test_what_the_modality_has_no_use_for_is_refused(modality: Any, extra: str) -> None:
+    stream = Stream(lambda frame: frame, modality=modality)
+    sdp = f"v=0\r\nm={modality} 9 UDP/TLS/RTP/SAVPF 96\r\na=sendrecv\r\nm={extra} 9 UDP/TLS/RTP/SAVPF 97\r\n"
+    body: Any = {"type": "offer", "webrtc_id": "a", "sdp": sdp}
+    answer = asyncio.run(stream.offer(body))
+    assert answer["meta"]["error"] == "unsupported_track"
+    assert f"also sends {extra}" in answer["meta"]["detail"]
+    listening = Stream(lambda frame: frame, modality=modality)
+    for answer in (
+        asyncio.run(Stream(lambda frame: frame, modality=modality, allow_extra_tracks=True).offer(body)),
+        asyncio.run(listening.offer({**body, "sdp": sdp + "a=recvonly\r\n"})),
+    ):
+        assert answer["meta"]["error"] in ("invalid_sdp", "unsupported_handler"), "these get as far as the engine"
 
 
 def test_a_plain_function_is_no_handler_of_audio(serve: Any) -> None:

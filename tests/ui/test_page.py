@@ -86,6 +86,7 @@ async def test_the_configuration_of_the_page() -> None:
         base="..",
         rtc_configuration={"iceServers": [{"urls": "stun:example.org"}]},
         track_constraints={"noiseSuppression": False},
+        rtp_params={"degradationPreference": "maintain-framerate"},
         time_limit_s=90,
         text_input=False,
     )
@@ -98,6 +99,7 @@ async def test_the_configuration_of_the_page() -> None:
             "base": "..",
             "rtc_configuration": {"iceServers": [{"urls": "stun:example.org"}]},
             "track_constraints": {"noiseSuppression": False},
+            "rtp_params": {"degradationPreference": "maintain-framerate"},
             "time_limit_s": 90,
             "features": {"text_input": False},
         }

@@ -17,6 +17,7 @@ from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 from fastrtc.handlers.stop_word_driver import StopWordDriver
 from fastrtc.handlers.sync_driver import SyncDriver
 from fastrtc.handlers.turn_driver import TurnDriver
+from fastrtc.handlers.video import VideoFunction
 
 
 def takes_turns(handler: StreamHandlerBase) -> bool:
@@ -53,6 +54,8 @@ def driver_for(
     """
     if isinstance(handler, ReplyOnPause) and handler.runs_natively:
         return turn_driver_for(handler, speaker, floor, home)
+    if isinstance(handler, VideoFunction):
+        return Driver()  # it has no sound
     if isinstance(handler, StreamHandler):
         return SyncDriver(handler, speaker, variables, name)
     if isinstance(handler, AsyncStreamHandler):

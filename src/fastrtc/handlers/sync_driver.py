@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from contextvars import Context as VarContext
 from typing import Any
@@ -16,7 +15,7 @@ from fastrtc.handlers.frames import FrameQueue
 from fastrtc.handlers.ports import Speaker
 from fastrtc.handlers.supervisor import run_supervised
 from fastrtc.handlers.voice import Voice
-from fastrtc.handlers.worker import Worker
+from fastrtc.handlers.worker import Worker, wake_waiting
 
 TURN = 0
 JOIN_S = 0.2
@@ -91,9 +90,7 @@ class SyncDriver(Driver):
         knock.submit(lambda: self._quietly(lambda: self._handler.receive((self._handler.input_sample_rate, silence))))
         knock.stop()
         if not self._mouth.join(JOIN_S):
-            for value in vars(self._handler).values():
-                if isinstance(value, queue.Queue | queue.SimpleQueue):
-                    self._quietly(lambda waiting=value: waiting.put(None, block=False))
+            wake_waiting(self._handler)
 
     def _receive_all(self) -> None:
         while not self._closed and (frame := self._frames.take()) is not None:

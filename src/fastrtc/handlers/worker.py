@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import queue
 import threading
@@ -75,3 +76,11 @@ class Worker:
                     self._unfinished -= 1
         except _Abandoned:
             self._unfinished = 0
+
+
+def wake_waiting(handler: object) -> None:
+    """Put None into the queues that an object holds, for code that waits for them and would wait for ever."""
+    for value in list(vars(handler).values()):
+        if isinstance(value, queue.Queue | queue.SimpleQueue):
+            with contextlib.suppress(queue.Full):
+                value.put(None, block=False)

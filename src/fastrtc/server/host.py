@@ -11,6 +11,8 @@ from fastrtc.errors import ConfigurationError, MissingExtraError, SignalingError
 from fastrtc.handlers.base import StreamHandlerBase
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.handlers.supervisor import run_supervised
+from fastrtc.handlers.video import VideoFunction
+from fastrtc.link import VideoLink
 from fastrtc.server.outputs import OutputQueues
 from fastrtc.server.registry import Registry
 from fastrtc.session import Session, SessionSettings
@@ -126,6 +128,8 @@ class SessionHost:
 
     def _make(self, session_id: str, handler: StreamHandlerBase, link: MediaLink, context: Context) -> Session:
         on_event = self._on_event
+        if isinstance(handler, VideoFunction) and not isinstance(link, VideoLink):
+            raise SignalingError("unsupported_modality", detail="video comes and goes over WebRTC only")
         try:
             session = Session(
                 session_id,

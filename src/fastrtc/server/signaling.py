@@ -11,7 +11,8 @@ A refusal is no HTTP error: clients of FastRTC expect status 200 and ``{"status"
 ``connection_closed``           a candidate for a connection that is over
 ``invalid_candidate_format``    a candidate that cannot be read
 ``invalid_sdp``                 an offer that the engine cannot answer; ``meta.detail`` says why
-``unsupported_modality``        the stream serves video, which this version does not
+``unsupported_track``           the client sends a kind of media that the stream has no use for; ``allow_extra_tracks``
+                                ignores it instead
 ``unsupported_handler``         the stream's handler is no stream handler
 ``handler_failed``              the handler cannot be copied, or its options cannot work; ``meta.detail`` says why
 ``engine_unavailable``          the WebRTC engine is not installed; clients may use the WebSocket
@@ -30,8 +31,9 @@ from fastrtc.context import Context
 from fastrtc.errors import ConfigurationError, EngineError, MissingExtraError, ProtocolError, SignalingError
 from fastrtc.handlers.supervisor import await_supervised
 from fastrtc.transports.webrtc.candidate import IceCandidate
-from fastrtc.transports.webrtc.engine import IceServer, PeerOptions, PeerState, load_engine
+from fastrtc.transports.webrtc.engine import IceServer, PeerOptions, PeerState, VideoLimits, load_engine
 from fastrtc.transports.webrtc.link import WebRtcLink
+from fastrtc.transports.webrtc.sdp import sent_kinds
 from fastrtc.wire.messages import ErrorMessage, encode_server_message
 from fastrtc.wire.offer import Candidate, Offer, parse_offer_body
 
@@ -52,6 +54,9 @@ class Signaling:
         host: Makes and keeps the sessions.
         engine: An engine, its name, or None for the default; loaded at the first offer.
         modality: Of the stream.
+        mode: Direction of the media, as the client sees it.
+        rtp_params: ``RTCRtpSendParameters``; limits of the video that is sent.
+        allow_extra_tracks: Ignore what the client sends beside the modality.
         rtc_configuration: ``RTCConfiguration`` of this side: ``{"iceServers": [{"urls", "username", "credential"}]}``.
 
     Raises:
@@ -64,14 +69,25 @@ class Signaling:
         *,
         engine: str | RtcEngine | None = None,
         modality: str = "audio",
+        mode: str = "send-receive",
+        rtp_params: Mapping[str, Any] | None = None,
+        allow_extra_tracks: bool = False,
         rtc_configuration: Mapping[str, Any] | None = None,
     ) -> None:
         self._host = host
         self._chosen = engine
         self._loaded: RtcEngine | None = None
         self._loading = threading.Lock()
-        self._modality = modality
-        self._options = PeerOptions(ice_servers=ice_servers(rtc_configuration))
+        self._kinds = frozenset(modality.split("-"))
+        self._allow_extra_tracks = allow_extra_tracks
+        self._options = PeerOptions(
+            ice_servers=ice_servers(rtc_configuration),
+            has_audio_in="audio" in self._kinds,
+            has_audio_out="audio" in self._kinds,
+            has_video_in="video" in self._kinds and mode != "receive",
+            has_video_out="video" in self._kinds and mode != "send",
+            video=video_limits(rtp_params),
+        )
         self._calls: dict[str, WebRtcCall] = {}
         self._answering: dict[str, list[IceCandidate | None]] = {}
 
@@ -98,11 +114,13 @@ class Signaling:
             return error.as_json()
 
     async def _answer(self, offer: Offer) -> dict[str, Any]:
-        if self._modality != "audio":
-            raise SignalingError(
-                "unsupported_modality",
-                detail=f'this version serves audio only, and the stream says modality="{self._modality}"',
+        extra = sent_kinds(offer.sdp) - self._kinds
+        if extra and not self._allow_extra_tracks:
+            wanted, sent = " and ".join(sorted(self._kinds)), " and ".join(sorted(extra))
+            detail = (
+                f"this stream takes {wanted}; the client also sends {sent} (Stream(allow_extra_tracks=True) ignores it)"
             )
+            raise SignalingError("unsupported_track", detail=detail)
         if offer.webrtc_id in self._answering:
             raise SignalingError("connection_already_exists")
         self._host.sessions.check(offer.webrtc_id)
@@ -274,3 +292,38 @@ def _ice_server(server: object) -> IceServer:
     if not isinstance(server, Mapping) or not isinstance(urls, list | tuple) or not all(map(str, urls)):
         raise ConfigurationError(f'an ICE server must be {{"urls": "stun:... or turn:..."}}; got {server!r}')
     return IceServer(urls=tuple(map(str, urls)), username=server.get("username"), credential=server.get("credential"))
+
+
+def video_limits(rtp_params: Mapping[str, Any] | None) -> VideoLimits:
+    """What an ``RTCRtpSendParameters`` asks of the encoder; one encoding, or its fields at the top.
+
+    Raises:
+        ConfigurationError: A value that cannot be.
+    """
+    given = dict(rtp_params or {})
+    encodings = given.get("encodings")
+    if isinstance(encodings, list | tuple) and encodings and isinstance(encodings[0], Mapping):
+        given.update(encodings[0])
+    bitrate, framerate, scale = (
+        _positive(given, name) for name in ("maxBitrate", "maxFramerate", "scaleResolutionDownBy")
+    )
+    if scale is not None and scale < 1:
+        raise ConfigurationError(f"scaleResolutionDownBy must be at least 1, got {scale!r}")
+    degradation = given.get("degradationPreference")
+    if degradation not in (None, "maintain-framerate", "maintain-resolution", "balanced"):
+        raise ConfigurationError(f"degradationPreference cannot be {degradation!r}")
+    return VideoLimits(
+        max_bitrate_bps=None if bitrate is None else int(bitrate),
+        max_framerate=framerate,
+        scale_down_by=scale,
+        degradation=degradation,
+    )
+
+
+def _positive(given: Mapping[str, Any], name: str) -> float | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise ConfigurationError(f"{name} must be a number above 0, got {value!r}")
+    return float(value)

@@ -65,12 +65,14 @@ class PageConfig:
     Attributes:
         title: Heading and title of the window.
         subtitle: A sentence below it.
-        modality: ``audio``, ``video`` or ``audio-video``; the page speaks and listens only.
-        mode: Which way audio goes, seen from the browser.
+        modality: ``audio``, ``video`` or ``audio-video``.
+        mode: Which way the media go, seen from the browser.
         base: Where the stream is mounted, relative to the page or absolute.
         rtc_configuration: For the browser's ``RTCPeerConnection``, or a function (sync or async) that makes one for
             every visit, for example with fresh TURN credentials.
-        track_constraints: ``MediaTrackConstraints`` of the microphone.
+        track_constraints: ``MediaTrackConstraints`` of the microphone or, for ``video``, the camera; for
+            ``audio-video`` those of both, as ``{"audio": ..., "video": ...}``.
+        rtp_params: ``RTCRtpSendParameters`` for what the browser sends.
         time_limit_s: How long a session may last, for the message at its end.
         text_input: Whether turns may be typed.
     """
@@ -82,6 +84,7 @@ class PageConfig:
     base: str = "."
     rtc_configuration: RTCConfiguration = None
     track_constraints: Mapping[str, Any] = field(default_factory=dict)
+    rtp_params: Mapping[str, Any] = field(default_factory=dict)
     time_limit_s: float | None = None
     text_input: bool = True
 
@@ -143,6 +146,7 @@ async def _as_json(config: PageConfig) -> dict[str, Any]:
         "base": config.base,
         "rtc_configuration": await _rtc_configuration(config.rtc_configuration),
         "track_constraints": dict(config.track_constraints),
+        "rtp_params": dict(config.rtp_params),
         "time_limit_s": config.time_limit_s,
         "features": {"text_input": config.text_input},
     }

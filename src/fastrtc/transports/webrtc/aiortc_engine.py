@@ -14,7 +14,9 @@ from aiortc.sdp import candidate_from_sdp
 
 from fastrtc.audio import PCM
 from fastrtc.errors import EngineError
+from fastrtc.link import Picture, VideoFrame
 from fastrtc.transports.webrtc.aiortc_audio import Receiver, TickTrack
+from fastrtc.transports.webrtc.aiortc_video import PictureReceiver, PictureTrack
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import RATE_HZ, PeerObserver, PeerOptions, PeerState, PeerStats
 from fastrtc.transports.webrtc.outbox import Outbox
@@ -87,6 +89,8 @@ class AiortcPeer:
         self._outbox = Outbox(self._loop)
         self._channel: Any = None
         self._receiver = Receiver()
+        self._pictures = PictureReceiver()
+        self._screen = PictureTrack(self._loop) if options.has_video_out else None
         self._closing: asyncio.Task[None] | None = None
         self._track = TickTrack(self._loop, options.max_bitrate_bps) if options.has_audio_out else None
         try:
@@ -115,20 +119,17 @@ class AiortcPeer:
     async def make_answer(self, offer_sdp: str) -> None:
         """Take an offer and describe this side. Called once, by the engine."""
         await self._pc.setRemoteDescription(aiortc.RTCSessionDescription(offer_sdp, "offer"))
-        for transceiver in self._pc.getTransceivers():
-            if transceiver.kind != "audio":
-                transceiver.direction = "inactive"
-        if self._track is not None and any(t.kind == "audio" for t in self._pc.getTransceivers()):
-            self._pc.addTrack(self._track)
+        self._choose_sections()
         self._limit_gathering()
         await self._pc.setLocalDescription(await self._pc.createAnswer())
 
     async def make_offer(self) -> None:
         """Describe this side. Called once, by the engine."""
-        if self._track is not None:
-            self._pc.addTrack(self._track)
-        else:
-            self._pc.addTransceiver("audio", direction="recvonly")
+        for kind, takes, track in self._media():
+            if track is not None:
+                self._pc.addTrack(track)
+            elif takes:
+                self._pc.addTransceiver(kind, direction="recvonly")
         self._on_channel(self._pc.createDataChannel("text"))
         self._limit_gathering()
         await self._pc.setLocalDescription(await self._pc.createOffer())
@@ -169,6 +170,15 @@ class AiortcPeer:
     def flush(self) -> None:
         """Nothing waits on this side: a tick is encoded when it is written."""
 
+    def read_video(self) -> VideoFrame | None:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
+        return self._pictures.read()
+
+    def write_video(self, picture: Picture) -> None:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
+        if self._screen is not None:
+            self._screen.write(picture)
+
     def send(self, text: str) -> None:
         """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
         self._outbox.send(text)
@@ -177,7 +187,8 @@ class AiortcPeer:
         """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
         if self._state is PeerState.CLOSED:
             return PeerStats()
-        report = {item.type: item for item in (await self._pc.getStats()).values()}
+        items = (await self._pc.getStats()).values()
+        report = {item.type: item for item in items if getattr(item, "kind", "audio") == "audio"}
         inbound, outbound = report.get("inbound-rtp"), report.get("outbound-rtp")
         remote = report.get("remote-inbound-rtp")
         return PeerStats(
@@ -205,10 +216,30 @@ class AiortcPeer:
             self._channel.remove_all_listeners()
         if self._track is not None:
             self._track.end()
+        if self._screen is not None:
+            self._screen.end()
         self._change_state(PeerState.CLOSED)
         await self._receiver.close()
+        await self._pictures.close()
         with contextlib.suppress(TimeoutError, ConnectionError):
             await asyncio.wait_for(self._pc.close(), _CLOSE_TIMEOUT_S)
+
+    def _media(self) -> list[tuple[str, bool, aiortc.MediaStreamTrack | None]]:
+        """For each kind: whether it is taken, and the track that is sent."""
+        options = self._options
+        return [("audio", options.has_audio_in, self._track), ("video", options.has_video_in, self._screen)]
+
+    def _choose_sections(self) -> None:
+        """Use the offer's first section of each kind in the wanted directions, and no other."""
+        for kind, takes, track in self._media():
+            sections = [one for one in self._pc.getTransceivers() if one.kind == kind]
+            if sections and track is not None:
+                self._pc.addTrack(track)
+            for number, section in enumerate(sections):
+                if number > 0 or (track is None and not takes):
+                    section.direction = "inactive"
+                elif not takes:
+                    section.direction = "sendonly"
 
     def _limit_gathering(self) -> None:
         """Let no server hold up the description, and offer 127.0.0.1 where there is no other address.
@@ -233,8 +264,10 @@ class AiortcPeer:
         return with_opus_parameters(description.sdp, {**parameters, "usedtx": "0"})
 
     def _on_track(self, track: Any) -> None:
-        if track.kind == "audio":
+        if track.kind == "audio" and self._options.has_audio_in:
             self._receiver.receive_from(track)
+        elif track.kind == "video" and self._options.has_video_in:
+            self._pictures.receive_from(track)
 
     def _on_channel(self, channel: Any) -> None:
         if self._channel is not None:

@@ -1,8 +1,7 @@
 """The border to a WebRTC engine: what the rest of the package may ask of one, and nothing more.
 
 An engine takes over ICE, DTLS, SRTP, Opus, the jitter buffer and the data channel. Above this border there are only
-20 ms ticks of PCM, text messages and states. A second kind of media would be another pair of ``read``/``write``
-methods on a peer; signaling, states and statistics stay as they are.
+20 ms ticks of PCM, images, text messages and states.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Protocol
 
 from fastrtc.audio import PCM
 from fastrtc.errors import ConfigurationError, MissingExtraError
+from fastrtc.link import Picture, VideoFrame
 from fastrtc.transports.webrtc.candidate import IceCandidate
 
 RATE_HZ = 48_000
@@ -64,26 +64,52 @@ class IceServer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VideoLimits:
+    """What is asked of the video encoder, as far as the engine can; None leaves it to the engine.
+
+    Attributes:
+        max_bitrate_bps: Bits per second.
+        max_framerate: Images per second.
+        scale_down_by: Both sides of an image are divided by this.
+        degradation: What suffers first when bandwidth or processor are short: a value of ``RTCDegradationPreference``,
+            for example ``"maintain-framerate"``.
+    """
+
+    max_bitrate_bps: int | None = None
+    max_framerate: float | None = None
+    scale_down_by: float | None = None
+    degradation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PeerOptions:
     """How to set up one connection.
 
     Attributes:
         ice_servers: STUN and TURN servers to gather candidates from.
-        has_audio_out: Whether audio is sent to the other side; False only receives.
+        has_audio_in: Whether audio of the other side is taken.
+        has_audio_out: Whether audio is sent to the other side.
+        has_video_in: Whether images of the other side are taken.
+        has_video_out: Whether images are sent to the other side.
+        video: Limits of the images that are sent.
         gather_timeout_ms: How long a description waits for candidates. Host candidates take a few milliseconds; a
             STUN server that does not answer must not hold up the call.
         max_bitrate_bps: Of the Opus streams in both directions.
     """
 
     ice_servers: tuple[IceServer, ...] = ()
+    has_audio_in: bool = True
     has_audio_out: bool = True
+    has_video_in: bool = False
+    has_video_out: bool = False
+    video: VideoLimits = VideoLimits()
     gather_timeout_ms: int = 200
     max_bitrate_bps: int = 32_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerStats:
-    """How a connection is doing. A value that the engine does not know is 0.
+    """How a connection's audio is doing. A value that the engine does not know is 0.
 
     Attributes:
         packets_received: RTP packets received.
@@ -155,6 +181,14 @@ class RtcPeer(Protocol):
         """Drop what was written and is not yet encoded. Any thread."""
         ...
 
+    def read_video(self) -> VideoFrame | None:
+        """The oldest received image of the newest few, or None. Media clock thread; never blocks."""
+        ...
+
+    def write_video(self, picture: Picture) -> None:
+        """Encode and send an image. Any thread but the media clock's, one at a time."""
+        ...
+
     def send(self, text: str) -> None:
         """Send a text message, in order, as soon as the data channel is open. Any thread."""
         ...
@@ -200,7 +234,9 @@ class RtcEngine(Protocol):
     name: str
 
     async def answer(self, offer_sdp: str, options: PeerOptions, observer: PeerObserver) -> AnsweringPeer:
-        """Answer an offer that has an audio section, a data channel, or both.
+        """Answer an offer that has sections of audio or video, a data channel, or several of them.
+
+        The first section of a kind is used in the directions that both sides want; the others become inactive.
 
         Raises:
             EngineError: The offer cannot be read or cannot be answered.
@@ -208,7 +244,7 @@ class RtcEngine(Protocol):
         ...
 
     async def offer(self, options: PeerOptions, observer: PeerObserver) -> OfferingPeer:
-        """Offer one audio section (both ways) and a data channel named ``text``.
+        """Offer a section for each kind of media in the options, and a data channel named ``text``.
 
         Raises:
             EngineError: The engine failed.

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from fastrtc.audio import PCM
+from fastrtc.link import Picture, VideoFrame
 from fastrtc.transports.webrtc.engine import RATE_HZ, TICK_MS, PeerStats, RtcPeer
 
 # From write() to the other side's loudspeaker on a quiet network: a tick of packetization, libwebrtc's jitter buffer at
@@ -15,7 +16,7 @@ REFRESH_S = 5.0
 
 
 class WebRtcLink:
-    """Carries a session's audio and messages over a peer.
+    """Carries a session's audio, images and messages over a peer.
 
     Args:
         peer: A peer whose observer is the session's owner.
@@ -49,6 +50,14 @@ class WebRtcLink:
         """Drop what is not yet encoded. False: what was written before cannot be taken back from the client."""
         self._peer.flush()
         return False
+
+    def read_video(self) -> VideoFrame | None:
+        """The oldest image that waits, or None. Media clock thread."""
+        return self._peer.read_video()
+
+    def write_video(self, picture: Picture) -> None:
+        """Send an image. Any thread, one at a time."""
+        self._peer.write_video(picture)
 
     def send(self, message: str) -> None:
         """Send a message over the data channel. Any thread."""

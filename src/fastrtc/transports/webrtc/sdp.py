@@ -61,6 +61,23 @@ def _merged(old: str, parameters: Mapping[str, str]) -> str:
     return ";".join(name if value is None else f"{name}={value}" for name, value in merged.items())
 
 
+def sent_kinds(sdp: str) -> frozenset[str]:
+    """The kinds of media that the describing side wants to send (RFC 8866, section 6.7): ``audio``, ``video``."""
+    kinds: set[str] = set()
+    default = "sendrecv"
+    kind, direction = "", ""
+    for line in (*sdp.splitlines(), "m="):
+        if line.startswith("m="):
+            if kind in ("audio", "video") and direction in ("sendrecv", "sendonly"):
+                kinds.add(kind)
+            default = direction or default if not kind else default
+            kind = line[2:].partition(" ")[0]
+            direction = default
+        elif line in ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive"):
+            direction = line[2:]
+    return frozenset(kinds)
+
+
 def check_description(sdp: object) -> str:
     """Refuse what cannot be a session description before an engine sees it.
 

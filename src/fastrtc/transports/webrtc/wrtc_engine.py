@@ -15,11 +15,13 @@ import wrtc
 
 from fastrtc.audio import PCM
 from fastrtc.errors import EngineError
+from fastrtc.link import Picture, VideoFrame
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import PeerObserver, PeerOptions, PeerState, PeerStats
 from fastrtc.transports.webrtc.outbox import Outbox
 from fastrtc.transports.webrtc.sdp import check_description, speech_parameters, with_opus_parameters
 from fastrtc.transports.webrtc.wrtc_audio import NativeAudio, StreamAudio, WrtcAudio, native_audio_works
+from fastrtc.transports.webrtc.wrtc_video import WrtcVideo, limit_sender
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +97,8 @@ class WrtcPeer:
             self._audio = StreamAudio(self._generator, self._loop)
         else:
             self._audio = self._native = NativeAudio(self._generator, switch)
+        self._screen = webrtc.MediaStreamTrackGenerator("video") if options.has_video_out else None
+        self._video = WrtcVideo(self._screen)
         self._listen()
 
     @property
@@ -115,21 +119,19 @@ class WrtcPeer:
     async def make_answer(self, offer_sdp: str) -> None:
         """Take an offer and describe this side. Called once, by the engine."""
         await self._set_remote("offer", offer_sdp)
-        for transceiver in self._pc.get_transceivers():
-            if transceiver.receiver.track.kind != "audio":
-                transceiver.direction = webrtc.RTCRtpTransceiverDirection.inactive
-        if self._pc.get_transceivers() and self._generator is not None:
-            self._send_audio(self._generator)
+        self._choose_sections()
         await self._pc.set_local_description(await self._pc.create_answer())
+        await self._limit_video()
         await self._gather()
 
     async def make_offer(self) -> None:
         """Describe this side. Called once, by the engine."""
-        if self._generator is not None:
-            self._send_audio(self._generator)
-        else:
-            init = webrtc.RTCRtpTransceiverInit(direction=webrtc.RTCRtpTransceiverDirection.recvonly)
-            self._pc.add_transceiver("audio", init)
+        for kind, takes, generator in self._media():
+            if generator is not None:
+                self._send(generator)
+            elif takes:
+                init = webrtc.RTCRtpTransceiverInit(direction=webrtc.RTCRtpTransceiverDirection.recvonly)
+                self._pc.add_transceiver(kind, init)
         self._on_channel(self._pc.create_data_channel("text"))
         await self._pc.set_local_description(await self._pc.create_offer())
         await self._gather()
@@ -139,6 +141,7 @@ class WrtcPeer:
         check_description(sdp)
         try:
             await self._set_remote("answer", sdp)
+            await self._limit_video()
         except _ENGINE_ERRORS as error:
             raise EngineError(f"the answer could not be used: {error}") from error
 
@@ -170,6 +173,14 @@ class WrtcPeer:
         """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
         self._audio.flush()
 
+    def read_video(self) -> VideoFrame | None:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
+        return self._video.read()
+
+    def write_video(self, picture: Picture) -> None:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
+        self._video.write(picture)
+
     def send(self, text: str) -> None:
         """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
         self._outbox.send(text)
@@ -193,6 +204,7 @@ class WrtcPeer:
         if self._channel is not None:
             self._channel.off()
         self._audio.close()
+        self._video.close()
         self._pc.close()
         self._gathered.set()
         self._change_state(PeerState.CLOSED)
@@ -203,10 +215,36 @@ class WrtcPeer:
         self._pc.on("icecandidate", lambda event: self._on_candidate(event.candidate))
         self._pc.on("connectionstatechange", lambda _event: self._on_connection_state())
 
-    def _send_audio(self, generator: webrtc.MediaStreamTrackGenerator) -> None:
+    def _media(self) -> list[tuple[Literal["audio", "video"], bool, webrtc.MediaStreamTrackGenerator | None]]:
+        """For each kind: whether it is taken, and the track that is sent."""
+        options = self._options
+        return [
+            ("audio", options.has_audio_in, self._generator),
+            ("video", options.has_video_in, self._screen),
+        ]
+
+    def _choose_sections(self) -> None:
+        """Use the offer's first section of each kind in the wanted directions, and no other."""
+        directions = webrtc.RTCRtpTransceiverDirection
+        for kind, takes, generator in self._media():
+            sections = [one for one in self._pc.get_transceivers() if one.receiver.track.kind == kind]
+            if sections and generator is not None:
+                self._send(generator)
+            for number, section in enumerate(sections):
+                if number > 0 or (generator is None and not takes):
+                    section.direction = directions.inactive
+                elif not takes:
+                    section.direction = directions.sendonly
+
+    def _send(self, generator: webrtc.MediaStreamTrackGenerator) -> None:
         sender = self._pc.add_track(generator)
-        if self._native is not None:
+        if generator is self._generator and self._native is not None:
             self._native.control(sender)
+
+    async def _limit_video(self) -> None:
+        for sender in self._pc.get_senders():
+            if sender.track is not None and sender.track.kind == "video":
+                await limit_sender(sender, self._options.video)
 
     async def _set_remote(self, kind: Literal["offer", "answer"], sdp: str) -> None:
         tuned = with_opus_parameters(sdp, speech_parameters(self._options.max_bitrate_bps))
@@ -224,8 +262,10 @@ class WrtcPeer:
         return with_opus_parameters(description.sdp, speech_parameters(self._options.max_bitrate_bps))
 
     def _on_track(self, track: webrtc.MediaStreamTrack) -> None:
-        if track.kind == "audio":
+        if track.kind == "audio" and self._options.has_audio_in:
             self._audio.receive_from(track)
+        elif track.kind == "video" and self._options.has_video_in:
+            self._video.receive_from(track)
 
     def _on_channel(self, channel: webrtc.RTCDataChannel) -> None:
         if self._channel is not None:
