@@ -18,7 +18,7 @@ from fastrtc.testing import Rehearsal, ScriptedVad, replay
 from fastrtc.turns.options import AlgoOptions
 
 RATE = 16_000
-QUICK = AlgoOptions(shortest_silence_s=0.3, longest_silence_s=0.3)
+QUICK = AlgoOptions(shortest_silence_s=0.3, longest_silence_s=0.3, pre_roll_s=0.5)
 
 
 def handler(fn: Any, *speech: tuple[float, float], **options: Any) -> ReplyOnPause:

@@ -38,7 +38,9 @@ def test_the_guides_fields_come_first() -> None:
         {"hold_speech_s": -0.1},
         {"interrupt_speech_s": -0.1},
         {"resume_silence_s": math.nan},
-        {"shortest_silence_s": 3.0},
+        {"shortest_silence_s": -3.0},
+        {"longest_silence_s": 0.3, "shortest_silence_s": 0.4},
+        {"turn_detector": "magic"},
         {"interruption": "pause"},
         {"turn_detection": "never"},
     ],
@@ -60,7 +62,7 @@ def test_in_samples() -> None:
     assert settings.gate.window_samples == 28_800
     assert settings.gate.min_speech_samples == 12_000
     assert settings.gate.release == pytest.approx(0.45)
-    assert settings.pre_roll_samples == 24_000
+    assert settings.pre_roll_samples == 38_400
     assert settings.max_speech_samples == 480_000
     assert settings.can_interrupt is False
     assert settings.ms(480) == 10.0

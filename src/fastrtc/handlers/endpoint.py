@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fastrtc.audio import PCM
-from fastrtc.turns.options import TurnSettings, turn_settings
+from fastrtc.speech.end_of_turn import EndOfTurnModel
+from fastrtc.turns.detector import TurnDetector
+from fastrtc.turns.endpointing import AdaptivePatience
+from fastrtc.turns.options import AlgoOptions, TurnSettings, turn_settings
 from fastrtc.turns.patience import EndpointPolicy, FixedPatience
 from fastrtc.vad.options import SileroVadOptions
 from fastrtc.vad.protocol import StreamingModel
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_MIN_SPEECH_MS = 64.0
 DEFAULT_PAD_MS = 400.0
+DETECTOR_MEMORY_S = 8.0
+USUAL_PAUSE_S = 0.5
+"""``audio_chunk_duration - speech_threshold`` of the default options, for which the patience below was chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +32,14 @@ class Endpoint:
     Attributes:
         settings: For the turn machine.
         policy: How long a pause may grow.
-        memory_samples: How much of a turn the detector wants to hear.
+        detector: Asked about pauses, where the policy wants that.
+        memory_s: How much of a turn the detector gets to hear.
     """
 
     settings: TurnSettings
     policy: EndpointPolicy
-    memory_samples: int
+    detector: TurnDetector
+    memory_s: float
 
     @classmethod
     def of(cls, handler: ReplyOnPause) -> Endpoint:
@@ -52,11 +60,44 @@ class Endpoint:
             can_interrupt=handler.can_interrupt,
             weigh=options.interruption_filter is not None,
         )
-        return cls(settings, FixedPatience(300.0 if streaming else 0.0), memory_samples=8 * handler.input_sample_rate)
+        policy = patience(options) if streaming else FixedPatience(0.0)
+        detector = options.turn_detector
+        chosen = _built_in() if isinstance(detector, str) else detector
+        return cls(settings, policy, chosen, DETECTOR_MEMORY_S if policy.ask_ms else 0.0)
 
-    def probability(self, audio: PCM, silence_ms: float) -> float:
-        """Ask the detector about the turn so far."""
-        return 0.5
+
+def patience(options: AlgoOptions) -> EndpointPolicy:
+    """How long a pause may grow.
+
+    FastRTC's two thresholds say what a pause is: ``audio_chunk_duration - speech_threshold`` of silence. Without a
+    detector that is the rule. With one, all silences of the adaptive rule grow and shrink with it.
+    """
+    pause_s = options.audio_chunk_duration - options.speech_threshold
+    if options.turn_detector == "silence":
+        return FixedPatience(1000.0 * pause_s)
+    usual = AdaptivePatience()
+    scale = pause_s / USUAL_PAUSE_S
+    shortest_ms = _ms(options.shortest_silence_s, scale * usual.shortest_ms)
+    longest_ms = _ms(options.longest_silence_s, scale * usual.longest_ms)
+    if shortest_ms >= longest_ms:
+        return FixedPatience(shortest_ms)
+    return AdaptivePatience(
+        shortest_ms=shortest_ms,
+        longest_ms=longest_ms,
+        shortest_long_ms=min(max(scale * usual.shortest_long_ms, shortest_ms), longest_ms),
+        shortest_paused_ms=min(max(scale * usual.shortest_paused_ms, shortest_ms), longest_ms),
+        brief_silence_ms=min(max(scale * usual.brief_silence_ms, shortest_ms), longest_ms),
+        longest_factor=usual.longest_factor if options.longest_silence_s is None else 1.0,
+    )
+
+
+def _ms(seconds: float | None, usual_ms: float) -> float:
+    return usual_ms if seconds is None else 1000.0 * seconds
+
+
+@lru_cache(maxsize=1)
+def _built_in() -> TurnDetector:
+    return EndOfTurnModel()
 
 
 def _min_speech_ms(silero: SileroVadOptions | None) -> float:

@@ -29,6 +29,7 @@ class Listener:
         on_window: Gets each judged window, in order; positions are in samples of ``rate_hz``.
         on_error: Told when the detector raises; the windows concerned are lost.
         screen: What the windows pass through before and after they are judged.
+        memory_s: How much of what was judged :meth:`recent` remembers.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Listener:
         on_window: OnWindow,
         on_error: OnError,
         screen: Screen | None = None,
+        memory_s: float = 0.0,
     ) -> None:
         self.model = model
         self.on_window = on_window
@@ -50,6 +52,15 @@ class Listener:
         self._left = np.zeros(0, np.float32)
         self._cut = 0
         self._screen = screen
+        self._judged: deque[NDArray[np.float32]] = deque(maxlen=int(memory_s * model.rate_hz / model.window_samples))
+
+    def recent(self, seconds: float) -> NDArray[np.float32]:
+        """The newest ``seconds`` of what was judged, at the detector's rate, shape ``(n,)``, or what there is."""
+        size = self.model.window_samples
+        count = min(len(self._judged), round(seconds * self.model.rate_hz / size))
+        if not count:
+            return np.zeros(0, np.float32)
+        return np.concatenate(list(self._judged)[-count:])
 
     def hear(self, pcm: PCM) -> None:
         """Add what was received; it is judged by the next :func:`judge_all`."""
@@ -70,6 +81,7 @@ class Listener:
 
     def judged(self, window: NDArray[np.float32], probability: float) -> None:
         """The verdict on the oldest window that was cut."""
+        self._judged.append(window)
         if self._screen is not None:
             probability = self._screen.after(window, probability)
         size = self.model.window_samples

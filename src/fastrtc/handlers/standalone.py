@@ -46,7 +46,14 @@ class StandaloneTurns:
         self._ring = AudioRing(self._rate_hz)
         self._endpoint = Endpoint.of(handler)
         self._machine = TurnMachine(self._endpoint.settings, self._endpoint.policy)
-        self._ear = Ear(handler, self, self._judged, _raise, lambda: self._machine.user_state)
+        self._ear = Ear(
+            handler,
+            self,
+            self._judged,
+            _raise,
+            lambda: self._machine.user_state,
+            memory_s=self._endpoint.memory_s,
+        )
         self._due: tuple[int, Callable[[], Any]] | None = None
         self._values: Iterator[Any] | AsyncIterator[Any] | None = None
         self._stepping = False
@@ -62,7 +69,7 @@ class StandaloneTurns:
             self._ear.hear(pcm)
             if self._ear.listener is not None:
                 judge_all([self._ear.listener])
-            keep = self._ring.end - self._endpoint.settings.pre_roll_samples - self._endpoint.memory_samples
+            keep = self._ring.end - self._endpoint.settings.pre_roll_samples - self._rate_hz
             needed = self._machine.needed_from
             self._ring.keep_from(keep if needed is None else min(keep, needed))
 
@@ -142,8 +149,9 @@ class StandaloneTurns:
                     audio = self._ring.slice(max(decision.start, self._ring.start), decision.end)
                     self._due = decision.turn, self._call_with(audio)
                 case AskDetector():
-                    since = max(decision.start, decision.end - self._endpoint.memory_samples, self._ring.start)
-                    answer = self._endpoint.probability(self._ring.slice(since, decision.end), decision.silence_ms)
+                    seconds = (decision.end - decision.start) / self._rate_hz
+                    heard = self._ear.recent(min(seconds, self._endpoint.memory_s))
+                    answer = self._endpoint.detector.probability(heard, decision.silence_ms)
                     self._carry_out(self._machine.answered(decision, answer, self._ring.end))
                 case HoldReply():
                     self._carry_out(self._machine.cancel("user"))

@@ -26,6 +26,8 @@ class StopWordDriver(TurnDriver):
     ========  ===============================  ========  =========================
     """
 
+    memory_s = 8.0
+
     def __init__(
         self,
         handler: ReplyOnStopWords,

@@ -63,6 +63,9 @@ class TurnDriver(Driver):
         watch: Shown the audio of each turn before the function is called with it.
     """
 
+    memory_s = 1.0
+    """Audio that is kept beyond what the turn machine may still name."""
+
     def __init__(
         self,
         handler: ReplyOnPause,
@@ -80,7 +83,15 @@ class TurnDriver(Driver):
         self._ring = AudioRing(self._rate_hz)
         self._endpoint = Endpoint.of(handler)
         self._machine = TurnMachine(self._endpoint.settings, self._endpoint.policy)
-        self._ear = Ear(handler, home, self._judged, self._failed, lambda: self._machine.user_state, speaker.rate_hz)
+        self._ear = Ear(
+            handler,
+            home,
+            self._judged,
+            self._failed,
+            lambda: self._machine.user_state,
+            speaker.rate_hz,
+            self._endpoint.memory_s,
+        )
         floor.monitor(self._ear.played)
         chosen = handler.algo_options.interruption_filter
         self._filter = chosen if isinstance(chosen, InterruptionFilter) else SoundFilter()
@@ -113,7 +124,7 @@ class TurnDriver(Driver):
 
     def tick(self) -> None:
         needed = self._machine.needed_from
-        keep = self._ring.end - self._endpoint.settings.pre_roll_samples - self._endpoint.memory_samples
+        keep = self._ring.end - self._endpoint.settings.pre_roll_samples - round(self.memory_s * self._rate_hz)
         self._ring.keep_from(keep if needed is None else min(keep, needed))
         if self._machine.busy:
             self._idle_since_s = self._now_s()
@@ -201,13 +212,14 @@ class TurnDriver(Driver):
                     self._cancel_reply(turn, reason)
 
     def _ask(self, ask: AskDetector) -> None:
-        audio = self._ring.slice(max(ask.start, ask.end - self._endpoint.memory_samples, self._ring.start), ask.end)
+        audio = self._ear.recent(min((ask.end - ask.start) / self._rate_hz, self._endpoint.memory_s))
+        detector = self._endpoint.detector
 
         def take(probability: float) -> None:
             if not self._closed:
                 self._carry_out(self._machine.answered(ask, probability, self._ring.end))
 
-        self._home.compute(lambda: self._endpoint.probability(audio, ask.silence_ms), take, self._failed)
+        self._home.compute(lambda: detector.probability(audio, ask.silence_ms), take, self._failed)
 
     def _weigh(self, question: WeighSound) -> None:
         before = round(SOUND_PAD_S * self._rate_hz)

@@ -1,4 +1,4 @@
-"""Is the user done, or only pausing? The detectors' interface, and a small model that comes with the package.
+"""Is the user done, or only pausing? A small model that comes with the package.
 
 The model hears the last 2.4 s before the user fell silent: the spectrum in 32 mel bands of the telephone's range, the
 loudness, the pitch and how voiced the sound is, each relative to the speaker's own level and median pitch, in steps of
@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,23 +37,6 @@ _SHORTEST_LAG, _LONGEST_LAG = 20, 134
 _LAG_COST = 0.001
 _FLOOR, _MEL_CEILING, _LOUDNESS_CEILING = -2.5, 0.7, 0.5
 _WEIGHTS = Path(__file__).with_name("weights") / "end_of_turn.npz"
-
-
-class TurnDetector(Protocol):
-    """Says how likely a user who has fallen silent is done. Called on a worker, one ask at a time per session."""
-
-    def probability(self, audio: Float, silence_ms: float) -> float:
-        """Probability that the turn is over.
-
-        Args:
-            audio: The last eight seconds of the turn, or less, with the silence at its end: 16 kHz, mono, shape
-                ``(n,)``, in [-1, 1].
-            silence_ms: Length of that silence.
-
-        Returns:
-            From 0 (will go on) to 1 (is done).
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,8 @@ class TurnMachine:
     ==================  ==========================================  ==========  =======================
 
     With ``weigh``, a filter is asked (``WeighSound``) when the speech over a reply reaches ``interrupt_samples`` and
-    when it pauses; only ``longest_backchannel_samples`` of it end the reply without an answer. What was let pass belongs
-    to the user's turn all the same if that follows within ``continued_samples``.
+    when it pauses; ``longest_backchannel_samples`` of it end the reply without an answer. What was let pass belongs to
+    the user's turn all the same if that follows within ``continued_samples``.
 
     Speech over a reply ends no turn before it has interrupted the reply, and interrupts none before it is enough for a
     turn to start: until then the reply is held, also with "cancel", so that no reply is lost to a sound. Without
@@ -164,7 +164,7 @@ class TurnMachine:
         if self.floor is not Floor.HELD or question is not self._weighed:
             return []
         self._weighing = False
-        if not is_interruption(question, probability, self._settings.interrupt_samples):
+        if not is_interruption(question, probability):
             return []
         ended = None if self._settings.manual else self._user.decide(at)
         return self._cancel("user") + (self._follow([ended], at) if ended else [])
@@ -267,14 +267,13 @@ class TurnMachine:
         gate, settings, last = self._user.gate, self._settings, self._weighed
         if gate.speech and self._spoken_over >= settings.longest_backchannel_samples:
             return [] if self._user.state is UserState.SILENT else self._cancel("user")
-        if self._weighing or self._user.state is UserState.SILENT:
+        if self._weighing or self._user.state is UserState.SILENT or self._spoken_over < settings.interrupt_samples:
             return []
         if gate.speech:
-            due = self._spoken_over >= settings.interrupt_samples and last is None
+            due = last is None
         else:
             paused = at - gate.last_speech_end >= settings.sound_end_samples
-            asked = last is not None and last.ended and last.speech_samples == self._spoken_over
-            due = paused and not asked and self._spoken_over >= settings.shortest_word_samples
+            due = paused and not (last is not None and last.ended and last.speech_samples == self._spoken_over)
         if not due:
             return []
         self._weighing = True

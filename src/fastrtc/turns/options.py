@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fastrtc.errors import ConfigurationError
+from fastrtc.turns.detector import TurnDetector
 from fastrtc.turns.interruption import InterruptionFilter
 
-SHORTEST_WORD_S = 0.16
 SOUND_END_S = 0.128
 CONTINUED_S = 1.5
 
@@ -29,12 +29,17 @@ class AlgoOptions:
         started_talking_threshold: The user has started once the window holds more than this many seconds of speech
             (padded by ``SileroVadOptions.speech_pad_ms``, as FastRTC counts them).
         speech_threshold: A pause is one for certain once the window holds less than this many seconds of speech.
-            ``audio_chunk_duration - speech_threshold`` is therefore the silence after which a turn ends when nothing
-            else is known; the end-of-turn model may end it sooner or wait longer.
+            ``audio_chunk_duration - speech_threshold`` is therefore the silence that ends a turn without a detector;
+            with one, the silences that it chooses from grow and shrink with it.
         max_continuous_speech_s: A turn is answered after this many seconds even without a pause.
-        pre_roll_s: Audio before the detected start that the reply function gets as well, so that no onset is lost.
-        shortest_silence_s: Never answer sooner than this after speech.
-        longest_silence_s: Never wait longer than this after speech.
+        pre_roll_s: Audio before the detected start that the reply function gets as well, so that no onset is lost,
+            nor the breath before it.
+        shortest_silence_s: Never answer sooner than this after speech. None: 0.13 s, for the usual thresholds.
+        longest_silence_s: Never wait longer than this after speech. None: about 1.2 s, for the usual thresholds, and
+            longer for a speaker who makes long pauses.
+        turn_detector: Judges by the sound whether the user is done: ``"sound"``, a small model that comes with the
+            package; ``"silence"``: silence alone, by FastRTC's thresholds; or your own, for example
+            :class:`fastrtc.speech.smart_turn.SmartTurn`.
         interruption: What speech over a reply does. ``"hold"``: the reply falls silent at once, and goes on if it was
             only a cough or a "mm-hm". ``"cancel"``: the first sound ends the reply.
         hold_speech_s: Speech over a reply that makes it fall silent.
@@ -58,9 +63,10 @@ class AlgoOptions:
     started_talking_threshold: float = 0.2
     speech_threshold: float = 0.1
     max_continuous_speech_s: float = math.inf
-    pre_roll_s: float = 0.5
-    shortest_silence_s: float = 0.15
-    longest_silence_s: float = 2.0
+    pre_roll_s: float = 0.8
+    shortest_silence_s: float | None = None
+    longest_silence_s: float | None = None
+    turn_detector: TurnDetector | Literal["sound", "silence"] = "sound"
     interruption: Interruption = "hold"
     hold_speech_s: float = 0.06
     interrupt_speech_s: float = 0.3
@@ -81,7 +87,6 @@ class AlgoOptions:
             "started_talking_threshold",
             "speech_threshold",
             "pre_roll_s",
-            "shortest_silence_s",
             "hold_speech_s",
             "interrupt_speech_s",
             "resume_silence_s",
@@ -92,13 +97,20 @@ class AlgoOptions:
                 f"speech_threshold ({self.speech_threshold}) must be less than audio_chunk_duration "
                 f"({self.audio_chunk_duration}): the window could never hold that much speech"
             )
-        if self.longest_silence_s < self.shortest_silence_s:
+        for name in ("shortest_silence_s", "longest_silence_s"):
+            if (silence_s := getattr(self, name)) is not None:
+                _not_negative(name, silence_s)
+        if (self.longest_silence_s or math.inf) < (self.shortest_silence_s or 0.0):
             raise ConfigurationError(
                 f"longest_silence_s ({self.longest_silence_s}) is less than shortest_silence_s "
                 f"({self.shortest_silence_s})"
             )
         if self.interruption not in ("hold", "cancel"):
             raise ConfigurationError(f'interruption must be "hold" or "cancel", got {self.interruption!r}')
+        if isinstance(self.turn_detector, str) and self.turn_detector not in ("sound", "silence"):
+            raise ConfigurationError(
+                f'turn_detector must be "sound", "silence" or a TurnDetector, got {self.turn_detector!r}'
+            )
         if self.turn_detection not in ("auto", "manual"):
             raise ConfigurationError(f'turn_detection must be "auto" or "manual", got {self.turn_detection!r}')
 
@@ -147,7 +159,6 @@ class TurnSettings:
     manual: bool
     weigh: bool = False
     longest_backchannel_samples: float = math.inf
-    shortest_word_samples: int = 0
     sound_end_samples: int = 0
     continued_samples: int = 0
 
@@ -201,7 +212,6 @@ def turn_settings(
         manual=options.turn_detection == "manual",
         weigh=weigh,
         longest_backchannel_samples=samples(max(options.longest_backchannel_s, options.interrupt_speech_s)),
-        shortest_word_samples=samples(SHORTEST_WORD_S),
         sound_end_samples=samples(min(SOUND_END_S, options.resume_silence_s)),
         continued_samples=samples(CONTINUED_S),
     )
