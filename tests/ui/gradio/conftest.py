@@ -25,17 +25,30 @@ import soxr
 import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
-
-from tests.interop.browser.conftest import CHROMIUM_FLAGS, TAP, WAIT_S
+from tests.interop.browser.conftest import CHROMIUM_FLAGS, WAIT_S
 
 RATE_HZ = 16_000
 
+# The page's sessions, and how loud the loudest moment of what they played was, 0 to 1.
+WATCH = """
+window.sessions = [];
+window.loudest = 0;
+document.addEventListener("fastrtc:session", ({ detail: session }) => {
+  window.sessions.push(session);
+  const timer = setInterval(() => {
+    window.loudest = Math.max(window.loudest, session.levels.output);
+    if (session.activity === "ended") clearInterval(timer);
+  }, 20);
+});
+"""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every ``gr.Blocks()`` outside a loop makes two loops and closes none of them."""
+    """Every ``gr.Blocks()`` outside a loop makes two loops and closes none; its threads call what is deprecated."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
+            for ignored in ("ignore:unclosed:ResourceWarning", "ignore::DeprecationWarning", "ignore::FutureWarning"):
+                item.add_marker(pytest.mark.filterwarnings(ignored))
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +71,8 @@ class MountedPage:
         self._thread.start()
         deadline = time.monotonic() + WAIT_S
         while not self._server.started:
-            assert self._thread.is_alive() and time.monotonic() < deadline, "the server did not start"
+            assert self._thread.is_alive()
+            assert time.monotonic() < deadline, "the server did not start"
             self._thread.join(0.05)
         self.url = f"http://127.0.0.1:{port}{path}/"
 
@@ -142,7 +156,7 @@ def open_page() -> Iterator[Callable[..., Page]]:
     def start(browser: Browser, url: str, **context: Any) -> Page:
         page = browser.new_context(**context).new_page()
         page.set_default_timeout(WAIT_S * 1000)
-        page.add_init_script(TAP)
+        page.add_init_script(WATCH)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
         page.locator(".stage").wait_for()

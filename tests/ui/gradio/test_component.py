@@ -76,7 +76,7 @@ def listeners(blocks: Any, component: Any) -> dict[str, list[Any]]:
     return found
 
 
-# ---------------------------------------------------------------------- importing
+# ---------------------------------------------------------------------- its import
 
 
 def test_importing_it_does_not_import_gradio() -> None:
@@ -169,7 +169,7 @@ def test_without_a_handler_it_says_so() -> None:
         WebRTC().set_input_gradio("abc", 1)
 
 
-# ---------------------------------------------------------------------- stream()
+# ---------------------------------------------------------------------- its stream
 
 
 @pytest.mark.parametrize(

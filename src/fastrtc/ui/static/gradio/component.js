@@ -99,10 +99,10 @@ class Component {
 
   /** @param {boolean} microphone */
   async #start(microphone) {
-    this.#view.notify(null);
-    this.#microphone = microphone;
-    this.#failed = false;
     const { base, props } = this.#place;
+    this.#view.notify(null);
+    this.#microphone = microphone || props.mode === "receive";
+    this.#failed = false;
     const config = await this.#config();
     if (!config || this.#live) return;
     const session = new Session({
