@@ -82,18 +82,17 @@ class Listener:
     def judged(self, window: NDArray[np.float32], probability: float) -> None:
         """The verdict on the oldest window that was cut."""
         self._judged.append(window)
-        if self._screen is not None:
-            probability = self._screen.after(window, probability)
         size = self.model.window_samples
-        start, end = self._position(self._cut), self._position(self._cut + size)
-        self._cut += size
-        self.on_window(SpeechWindow(start, end, probability))
+        decided = [probability] if self._screen is None else self._screen.after(window, probability)
+        for one in decided:
+            start, end = self._position(self._cut), self._position(self._cut + size)
+            self._cut += size
+            self.on_window(SpeechWindow(start, end, one))
 
     def skip(self, window: NDArray[np.float32]) -> None:
         """Give up the oldest window that was cut."""
-        if self._screen is not None:
-            self._screen.after(window, 0.0)
-        self._cut += self.model.window_samples
+        decided = [0.0] if self._screen is None else self._screen.after(window, 0.0)
+        self._cut += len(decided) * self.model.window_samples
 
     def _position(self, resampled: int) -> int:
         position = resampled * self._rate_hz // self.model.rate_hz - self.resampler.delay_samples

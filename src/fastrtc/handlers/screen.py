@@ -17,6 +17,7 @@ Float = NDArray[np.float32]
 
 DOUBTFUL = 0.3
 LATE_FRAMES = 4
+WAITING = 3
 REMEMBERED_S = 1.0
 MEASURE_EVERY_S = 0.5
 
@@ -34,30 +35,55 @@ class Screen:
     def __init__(self, options: AlgoOptions, rate_hz: int, window_samples: int, played_rate_hz: int | None) -> None:
         most_db = options.detector_gain_db
         self._gain = DetectorGain(window_samples / rate_hz, most_db) if most_db > 0 else None
+        self._waiting: deque[float] = deque()
         self._echo: EchoEar | None = None
         if options.echo_guard and played_rate_hz is not None:
             self._echo = EchoEar(rate_hz, window_samples, played_rate_hz)
 
-    def played(self, pcm: PCM | None) -> None:
-        """What the session plays; None: what was given last and is still on its way will not be heard."""
+    def played(self, pcm: PCM | None, at_s: float) -> None:
+        """What the session plays, from ``at_s`` on.
+
+        Args:
+            pcm: The audio; None: what was given last and is still on its way will not be heard.
+            at_s: Seconds of audio received so far.
+        """
         if self._echo is not None:
-            self._echo.played(pcm)
+            self._echo.played(pcm, at_s)
 
     def before(self, window: Float) -> Float:
         """The window as the detector is to hear it."""
         return window if self._gain is None else self._gain.amplify(window)
 
-    def after(self, window: Float, probability: float) -> float:
-        """The probability that the window, as it was heard, holds the user's speech, given that it holds speech."""
+    def after(self, window: Float, probability: float) -> list[float]:
+        """Judge the next window again: is the speech in it the user's?
+
+        What seems to be an echo waits for up to ``WAITING`` windows: if the user is heard then, he began there.
+
+        Args:
+            window: As it was heard.
+            probability: That it holds anybody's speech.
+
+        Returns:
+            That it holds the user's speech, for each window that is decided now, in order.
+        """
         if self._echo is None:
-            return probability
-        return 0.0 if self._echo.is_echo(window, probability) else probability
+            return [probability]
+        waiting = self._waiting
+        if self._echo.is_echo(window, probability):
+            waiting.append(probability)
+            if len(waiting) <= WAITING:
+                return []
+            waiting.popleft()
+            return [0.0]
+        decided = [one if probability >= DOUBTFUL else 0.0 for one in waiting]
+        waiting.clear()
+        return [*decided, probability]
 
 
 class EchoEar:
     """Feeds an :class:`EchoGuard` with what is played and heard; nothing is measured before somebody has to know.
 
-    The session's clock of echoes is the audio that its detector has heard, in frames of 16 ms.
+    The clock of echoes is the audio that was received, in frames of 16 ms.
 
     Args:
         rate_hz: Rate of what is heard.
@@ -81,9 +107,9 @@ class EchoEar:
         self._far_start = 0
         self._far_active = False
 
-    def played(self, pcm: PCM | None) -> None:
+    def played(self, pcm: PCM | None, at_s: float) -> None:
         """See :meth:`Screen.played`."""
-        now = int(self._heard_frames)
+        now = round(at_s / FRAME_S)
         if pcm is None:
             self._measure_far()
             self._far, self._far_samples = [], 0

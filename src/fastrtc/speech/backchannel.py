@@ -23,6 +23,7 @@ from fastrtc.turns.interruption import InterruptionFilter, Sound
 RATE_HZ = 16_000
 FRAME_SAMPLES, STEP_SAMPLES = 512, 160
 AUDIBLE_DB = 25.0
+FLOOR_DB = 40.0
 SILENT_PEAK = 32
 MIN_FRAMES = 4
 MIN_AUDIBLE = 0.05
@@ -40,7 +41,7 @@ _MOST_WORDS = 3
 
 @dataclass(frozen=True, slots=True)
 class SoundShape:
-    """The figures of one sound.
+    """The figures of one sound, blind to what is 40 dB below its loudest frame.
 
     Attributes:
         speech_s: What the detector took for speech.
@@ -61,7 +62,7 @@ class SoundFilter:
     Its weights belong to the figures of :class:`SoundShape`; the last is the bias.
     """
 
-    WEIGHTS = (1.5391, 0.8537, 3.7457, -0.0685, -6.2527)
+    WEIGHTS = (2.3343, 1.2599, 3.9349, -0.0426, -5.98)
 
     def weigh(self, sound: Sound) -> float | None:
         shape = sound_shape(sound)
@@ -114,12 +115,15 @@ def sound_shape(sound: Sound) -> SoundShape | None:
     total = powers[:, 3:].sum(axis=1)
     if total.sum() < MIN_AUDIBLE * powers.sum():
         return None
+    floor = float(total.max()) * 10.0 ** (-FLOOR_DB / 10.0)
     powers = powers[total > total.max() * 10.0 ** (-AUDIBLE_DB / 10.0)]
     if len(powers) < MIN_FRAMES:
         return None
-    levels = 10.0 * np.log10(np.stack([_band(powers, low, high) for low, high in pairwise(BAND_EDGES_HZ)], axis=1))
+    bands = np.stack([_band(powers, low, high) for low, high in pairwise(BAND_EDGES_HZ)], axis=1)
+    levels = 10.0 * np.log10(bands + floor)
     levels -= levels.mean(axis=1, keepdims=True)
-    bright = 10.0 * np.log10(_band(powers, HIGH_HZ, 7900) / _band(powers, BAND_EDGES_HZ[0], LOW_HZ))
+    high, low = _band(powers, HIGH_HZ, 7900), _band(powers, BAND_EDGES_HZ[0], LOW_HZ)
+    bright = 10.0 * np.log10((high + floor) / (low + floor))
     return SoundShape(
         speech_s=sound.speech_s,
         shape_db=float(levels.std(axis=0).mean()),

@@ -121,6 +121,7 @@ class EchoGuard:
         """
         missing = frame - self._far.end
         if missing > 0:
+            self._far.put(frame - min(missing, self._lags), self._played_rows(frame - min(missing, self._lags), frame))
             self._tail = self._tail * self._decay**missing
         smeared = np.empty_like(powers)
         for i, row in enumerate(powers):
@@ -184,13 +185,23 @@ class EchoGuard:
 
     def _expected(self, frame: int, count: int) -> Powers:
         if self.coupling is Coupling.UNKNOWN:
-            loudest: Powers = self._far.get(frame - self._lags, frame + count).max(axis=0, keepdims=True)
+            loudest: Powers = self._played_rows(frame - self._lags, frame + count).max(axis=0, keepdims=True)
             return loudest * self._gains
         ahead = self.settings.ahead_frames
         first = frame - self.lag_frames
-        rows = self._far.get(first, first + count + ahead)
+        rows = self._played_rows(first, first + count + ahead)
         expected: Powers = np.max([rows[i : i + count] for i in range(ahead + 1)], axis=0) * self._gains
         return expected
+
+    def _played_rows(self, start: int, end: int) -> Powers:
+        """What was played, smeared; after its end the room's sound decays."""
+        rows = self._far.get(start, end)
+        beyond = end - max(start, self._far.end)
+        if beyond > 0:
+            since = np.arange(beyond)[:, None] + (end - beyond - self._far.end + 1)
+            rows = rows.copy()
+            rows[-beyond:] = self._tail * self._decay**since
+        return rows
 
     # ---- learning ---------------------------------------------------------------------------------------------
 
@@ -200,7 +211,7 @@ class EchoGuard:
         self._learn_at = self._played + round(every_s / settings.frame_s)
         start = max(end - self._memory, self._near.start)
         near = self._near.get(start, end)
-        far = self._far.get(start - self._lags, end)
+        far = self._played_rows(start - self._lags, end)
         self._floor = np.maximum(3.0 * np.quantile(near, 0.05, axis=0), 1e-10)
         lag = self._confirmed(self._best_lag(_decibels(far), _decibels(near)))
         if lag is not None:

@@ -8,7 +8,6 @@ from typing import Protocol, runtime_checkable
 from fastrtc.audio import PCM
 
 LIKELY = 0.5
-LIKELY_THOUGH_SHORT = 0.8
 CERTAIN = 0.95
 
 
@@ -37,8 +36,9 @@ class InterruptionFilter(Protocol):
         """Probability that the user wants the floor.
 
         Returns:
-            In [0, 1]: a sound that has ended interrupts from 0.5 (0.8 if it was shorter than ``interrupt_speech_s``),
-            one that goes on from 0.95. None: cannot say, so that only the sound's length decides.
+            In [0, 1]: a sound that has ended interrupts from 0.5, one that goes on from 0.95. None: cannot say, so that
+            its length decides: it interrupts. (Sounds shorter than ``interrupt_speech_s`` never do, and are not asked
+            about.)
         """
         ...
 
@@ -53,17 +53,6 @@ class WeighSound:
     ended: bool
 
 
-def is_interruption(question: WeighSound, probability: float | None, interrupt_samples: int) -> bool:
-    """Whether a sound ends the reply, given the filter's answer.
-
-    Args:
-        question: The question.
-        probability: The filter's answer.
-        interrupt_samples: Speech that ends a reply where nothing else is known.
-    """
-    long = question.speech_samples >= interrupt_samples
-    if probability is None:
-        return long
-    if not question.ended:
-        return probability >= CERTAIN
-    return probability >= (LIKELY if long else LIKELY_THOUGH_SHORT)
+def is_interruption(question: WeighSound, probability: float | None) -> bool:
+    """Whether a sound ends the reply, given the filter's answer to the question about it."""
+    return probability is None or probability >= (LIKELY if question.ended else CERTAIN)
