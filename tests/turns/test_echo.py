@@ -1,0 +1,136 @@
+"""The echo guard, on made-up band powers: a random "voice", its echo, and another voice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fastrtc.turns.echo import Coupling, EchoGuard, EchoSettings, Track
+
+BANDS = 16
+LAG = 11
+
+
+def voice(frames: int, seed: int) -> np.ndarray:
+    """Powers that come and go like syllables, each with a spectrum of its own."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    while len(rows) < frames:
+        colour = rng.uniform(-30, 0, BANDS)
+        rows += [10 ** ((colour - 25 + 5 * np.sin(i)) / 10) for i in range(rng.integers(4, 12))]
+        rows += [np.full(BANDS, 1e-9)] * int(rng.integers(1, 8))
+    return np.array(rows[:frames])
+
+
+def echo_of(far: np.ndarray, loss_db: float, lag: int = LAG) -> np.ndarray:
+    """In a room that takes 0.7 s to fall silent."""
+    echo = np.full_like(far, 1e-9)
+    tail = np.zeros(BANDS)
+    for at in range(len(far) - lag):
+        tail = np.maximum(far[at], tail * 10 ** (-6 * 0.016 / 0.7))
+        echo[at + lag] += tail * 10 ** (-loss_db / 10)
+    return echo
+
+
+def follow(guard: EchoGuard, far: np.ndarray, near: np.ndarray, start: int = 0) -> list[bool]:
+    """The verdict on each window of two frames."""
+    verdicts = []
+    for at in range(0, len(far), 2):
+        guard.play(start + at, far[at : at + 2])
+        guard.hear(start + at, near[at : at + 2])
+        verdicts.append(guard.is_echo(start + at, near[at : at + 2]))
+    return verdicts
+
+
+@pytest.mark.parametrize("loss_db", [6, 15, 25])
+@pytest.mark.parametrize("lag", [2, 11, 31, 50])
+def test_delay_and_coupling_are_learnt(loss_db: float, lag: int) -> None:
+    guard = EchoGuard()
+    far = voice(400, 1)
+    follow(guard, far, echo_of(far, loss_db, lag))
+    assert guard.coupling is Coupling.FOUND
+    assert abs(guard.lag_frames - lag) <= 1
+    assert np.allclose(guard.gains_db, -loss_db, atol=3)
+
+
+def test_an_echo_is_an_echo_from_its_beginning_on() -> None:
+    far = voice(800, 2)
+    assert all(follow(EchoGuard(), far, echo_of(far, 10)))
+
+
+@pytest.mark.parametrize("near_db", [0, 10])
+def test_a_voice_as_loud_as_the_echo_is_somebody(near_db: float) -> None:
+    guard = EchoGuard()
+    far = voice(800, 3)
+    near = echo_of(far, 10)
+    near[600:640] += voice(40, 4) * 10 ** ((near_db - 10) / 10)
+    verdicts = follow(guard, far, near)
+    assert all(verdicts[:300])
+    assert not all(verdicts[300:307])
+
+
+def test_without_an_echo_everybody_is_heard_once_that_is_known() -> None:
+    guard = EchoGuard(EchoSettings(doubt_s=1.5))
+    far = voice(400, 5)
+    verdicts = follow(guard, far, voice(400, 99) * 1e-3)
+    assert guard.coupling is Coupling.ABSENT
+    assert not any(verdicts[-50:])
+
+
+def test_while_nothing_is_known_only_what_no_echo_can_be_is_somebody() -> None:
+    guard = EchoGuard()
+    guard.play(0, np.full((20, BANDS), 1e-3))
+    assert guard.is_echo(18, np.full((2, BANDS), 1e-4))
+    loud = np.full((2, BANDS), 1e-2)
+    assert [guard.is_echo(18, loud), guard.is_echo(20, loud)] == [True, False]
+
+
+def test_the_room_goes_on_after_the_reply() -> None:
+    guard = EchoGuard()
+    far = voice(600, 6)
+    follow(guard, far, echo_of(far, 6))
+    tail = 10 ** (-6 * 0.016 / 0.5)
+    last = far[-1] * 10 ** (-6 / 10)
+    ends = np.array([last * tail**i for i in range(1, 20)]) + 1e-9
+    assert all(guard.is_echo(600 + LAG + i, ends[i : i + 2]) for i in range(0, 18, 2))
+
+
+def test_long_after_the_reply_nothing_is_an_echo() -> None:
+    guard = EchoGuard()
+    far = voice(600, 7)
+    follow(guard, far, echo_of(far, 6))
+    assert guard.may_hear_echo(650)
+    assert not guard.may_hear_echo(700)
+    assert not guard.is_echo(700, voice(2, 8))
+
+
+def test_what_was_dropped_is_not_expected() -> None:
+    guard = EchoGuard()
+    guard.play(0, np.full((50, BANDS), 1e-3))
+    guard.drop(10)
+    assert guard.may_hear_echo(70)
+    assert not guard.may_hear_echo(75)
+
+
+def test_a_new_delay_has_to_be_found_twice() -> None:
+    guard = EchoGuard()
+    far = voice(2000, 9)
+    near = np.concatenate([echo_of(far, 10, 11)[:1000], echo_of(far, 10, 40)[1000:]])
+    follow(guard, far[:1000], near[:1000])
+    assert abs(guard.lag_frames - 11) <= 1
+    follow(guard, far[1000:], near[1000:], 1000)
+    assert abs(guard.lag_frames - 40) <= 1
+
+
+def test_a_track_keeps_its_memory_and_gives_silence_for_what_it_was_not_given() -> None:
+    track = Track(2, 10)
+    for frame in range(0, 200, 5):
+        track.put(frame, np.full((5, 2), float(frame)))
+    assert track.get(190, 200)[:, 0].tolist() == [190.0] * 5 + [195.0] * 5
+    track.put(205, np.ones((1, 2)))
+    assert track.get(199, 208)[:, 0].tolist() == [195.0, 0, 0, 0, 0, 0, 1.0, 0, 0]
+    track.cut(203)
+    track.put(203, np.full((1, 2), 7.0))
+    assert track.get(203, 206)[:, 0].tolist() == [7.0, 0, 0]
+    track.restart(500)
+    assert (track.start, track.end) == (500, 500)
