@@ -4,7 +4,7 @@
 
 Every clip goes through the product's own turn-taking (`UserTurn`, the policy, the detector) window by window, with
 packets of 20 ms. `cut`: a reply began more than 50 ms before the labelled end; latency is from that end to the first
-reply after it. With `--folds` (see `endpointing_train.py --folds`) each clip that the shipped weights have learnt from
+reply after it. With `--folds` (see `_train_end_of_turn.py --folds`) each clip that the shipped weights have learnt from
 is judged by weights that have not; without it those corpora are marked `heard in training`. `sketch` holds the points
 that an earlier sketch gave on the phone sentences: silence alone, and Smart Turn with a wait of 0.3 + 1.2 (1 - p) s.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from endpointing_corpora import (
+from _endpointing_corpora import (
     BOOKS,
     COMMANDS,
     DATA,
@@ -33,14 +33,17 @@ from endpointing_corpora import (
     RATE_HZ,
     READ,
     Clip,
+    MeetingPause,
     corpus_clips,
     hesitations,
+    meeting_pauses,
     noise_clips,
     phone_clips,
 )
 
-from fastrtc.speech.end_of_turn import EndOfTurnModel, TurnDetector
+from fastrtc.speech.end_of_turn import EndOfTurnModel
 from fastrtc.speech.smart_turn import SmartTurn
+from fastrtc.turns.detector import TurnDetector
 from fastrtc.turns.endpointing import AdaptivePatience, SilencePatience
 from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.options import GateSettings, TurnSettings
@@ -97,7 +100,7 @@ def settings(gate: GateSettings) -> TurnSettings:
     return TurnSettings(RATE_HZ, gate, 0, math.inf, True, "hold", 0, 0, 0, True, False)
 
 
-GATE = GateSettings(threshold=0.5, release=0.5, window_samples=19 * WINDOW, min_speech_samples=3 * WINDOW)
+GATE = GateSettings(threshold=0.5, release=0.5, window_samples=19 * WINDOW, min_speech_samples=5 * WINDOW)
 
 
 def replies_s(clip: Clip, policy: EndpointPolicy, ask: Asked | None, gate: GateSettings = GATE) -> list[float]:
@@ -142,6 +145,23 @@ def false_turns(clips: Iterable[Clip], policy: EndpointPolicy, ask: Asked | None
     seconds = sum(clip.length_s for clip in chosen)
     count = sum(len(replies_s(clip, policy, ask, gate)) for clip in chosen)
     return {"seconds": round(seconds, 1), "false_turns": count, "per_hour": round(3600 * count / seconds, 1)}
+
+
+def meetings(pauses: list[MeetingPause], policy: EndpointPolicy, ask: Asked | None) -> dict[str, Any]:
+    """How a policy takes the silences of meetings: replies while the same speaker pauses, and at other silences."""
+    replies = {pause.clip.name: replies_s(pause.clip, policy, ask) for pause in pauses}
+    taken: dict[bool, list[float | None]] = {True: [], False: []}
+    for pause in pauses:
+        inside = [time for time in replies[pause.clip.name] if pause.start_s < time < pause.end_s]
+        taken[pause.same].append(inside[0] - pause.start_s if inside else None)
+    waits = [wait for wait in taken[False] if wait is not None]
+    return {
+        "same speaker goes on": len(taken[True]),
+        "replied to": sum(wait is not None for wait in taken[True]),
+        "other silences": len(taken[False]),
+        "answered": len(waits),
+        "mean_s after the detector's end": round(float(np.mean(waits)), 3) if waits else None,
+    }
 
 
 def frontier(patience: AdaptivePatience) -> dict[str, AdaptivePatience]:
@@ -199,6 +219,16 @@ def measure(clips: dict[str, list[Clip]], small: Asked, smart: Asked | None) -> 
     return report
 
 
+def in_meetings(data: Path, small: Asked, smart: Asked | None) -> dict[str, Any]:
+    """The silences of meetings under a few policies."""
+    pauses = meeting_pauses(data)
+    found = {f"silence {ms} ms": meetings(pauses, SilencePatience(ms), None) for ms in (300, 500, 700, 1000)}
+    found["default"] = meetings(pauses, AdaptivePatience(), small)
+    if smart is not None:
+        found["Smart Turn, sketch's rule"] = meetings(pauses, SketchPatience(), smart)
+    return found
+
+
 def plot(report: dict[str, dict[str, Any]], path: Path) -> None:
     """Cut against mean latency, one panel a corpus."""
     import matplotlib
@@ -246,6 +276,7 @@ def main() -> None:
         "sketch": {PHONE_SENTENCES: SKETCH},
         "heard in training": [] if options.folds else sorted(set(corpora) - NEVER_HEARD),
         "noise and music": false_turns(noise_clips(options.data), AdaptivePatience(), small),
+        "meetings": in_meetings(options.data, small, smart),
         "corpora": corpora,
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)

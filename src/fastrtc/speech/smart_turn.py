@@ -146,7 +146,7 @@ class _LoggedProgress:
 
 
 class SmartTurn:
-    """An end-of-turn detector (:class:`fastrtc.speech.end_of_turn.TurnDetector`) that runs Smart Turn v3.
+    """An end-of-turn detector (:class:`fastrtc.turns.detector.TurnDetector`) that runs Smart Turn v3.
 
     Args:
         path: The model's file. Without one it is looked for on this machine, then downloaded.

@@ -74,7 +74,7 @@ class AdaptivePatience:
         shortest_paused_ms: Least silence in a turn that has had a pause.
         short_phrase_ms: Up to this length a phrase (speech since the last pause) is short.
         long_phrase_ms: From this length it is long; between the two, everything goes over gradually.
-        sure_short: Log-odds of the detector that are enough after a short phrase.
+        sure_short: Log-odds of the detector that are enough after a short phrase: it must not sound broken off.
         sure_long: After a long one.
         sure_paused: What a pause in the turn adds to ``sure_long``.
         width: Of the soft step, in log-odds.
@@ -87,21 +87,21 @@ class AdaptivePatience:
     """
 
     shortest_ms: float = 128.0
-    longest_ms: float = 1200.0
-    shortest_long_ms: float = 176.0
-    shortest_paused_ms: float = 288.0
-    short_phrase_ms: float = 750.0
-    long_phrase_ms: float = 1000.0
-    sure_short: float = 0.5
-    sure_long: float = 1.2
-    sure_paused: float = 1.9
+    longest_ms: float = 1150.0
+    shortest_long_ms: float = 180.0
+    shortest_paused_ms: float = 270.0
+    short_phrase_ms: float = 700.0
+    long_phrase_ms: float = 950.0
+    sure_short: float = -1.0
+    sure_long: float = 1.7
+    sure_paused: float = 2.0
     width: float = 0.1
     brief_ms: float = 256.0
     brief_silence_ms: float = 500.0
     longest_factor: float = 1.25
     known_pauses: float = 8.0
     first_ask_ms: float = 96.0
-    ask_step_ms: float = 64.0
+    ask_step_ms: float = 96.0
 
     @property
     def ask_ms(self) -> tuple[float, float] | None:

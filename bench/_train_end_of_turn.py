@@ -1,6 +1,6 @@
 """Trains the end-of-turn model that the package ships, from ``../shared/speech``: one command, about ten minutes.
 
-    python bench/endpointing_train.py [--data DIR] [--out src/fastrtc/speech/weights] [--folds 5] [--teacher ONNX]
+    python bench/_train_end_of_turn.py [--data DIR] [--out src/fastrtc/speech/weights] [--folds 5] [--teacher ONNX]
 
 Needs ``torch`` besides the development environment. Only recordings under Apache-2.0, CC BY, BSD or in the public
 domain are used; the phone corpus, the digits and the prompts are not, so that what is measured on them is measured on
@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 import torch
-from endpointing_corpora import (
+from _endpointing_corpora import (
     BOOKS,
     COMMANDS,
     DATA,
@@ -41,8 +41,9 @@ from endpointing_corpora import (
 )
 from numpy.typing import NDArray
 
-from fastrtc.speech.end_of_turn import FEATURES, FRAMES, MEL_BANDS, TurnDetector, features
+from fastrtc.speech.end_of_turn import FEATURES, FRAMES, MEL_BANDS, features
 from fastrtc.speech.smart_turn import SmartTurn
+from fastrtc.turns.detector import TurnDetector
 
 Float = NDArray[np.float32]
 WEIGHTS = Path(__file__).resolve().parent.parent / "src" / "fastrtc" / "speech" / "weights"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -98,8 +99,51 @@ def corpus_clips(corpus: str, data: Path = DATA) -> list[Clip]:
 def noise_clips(data: Path = DATA) -> list[Clip]:
     """Background noise and music: nobody speaks to the bot here."""
     random = np.random.default_rng(2)
-    rows = [row for row in _table(data / "MANIFEST.tsv") if "noise:" in _label(row) or "music" in _label(row)]
+    folders = (FOLDERS[BOOKS], FOLDERS["near misses"])
+    rows = [row for row in _table(data / "MANIFEST.tsv") if row["file"].startswith(folders) and not is_speech(row)]
     return [_framed(data, row["file"], "noise and music", "", number, random) for number, row in enumerate(rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingPause:
+    """A silence of a meeting.
+
+    Attributes:
+        clip: Where.
+        start_s: Where speech ends.
+        end_s: Where speech goes on.
+        same: Whether the one who spoke goes on, nobody else having begun.
+    """
+
+    clip: Clip
+    start_s: float
+    end_s: float
+    same: bool
+
+
+def meeting_pauses(data: Path = DATA) -> list[MeetingPause]:
+    """Silences of at least 0.2 s in meetings, by the voice detector, and by the labels who speaks before and after."""
+    speakers: dict[str, list[tuple[float, float, str]]] = {}
+    for table in sorted((data / FOLDERS[MEETINGS]).glob("*.rttm")):
+        for line in table.read_text().splitlines():
+            _, name, _, begin, length, _, _, speaker, *_ = line.split()
+            speakers.setdefault(name, []).append((float(begin), float(begin) + float(length), speaker))
+    found = []
+    for clip in corpus_clips(MEETINGS, data):
+        turns = speakers.get(Path(clip.name).stem, [])
+        for (_, end), (begin, _) in pairwise(speech_spans(clip.probabilities)):
+            start_s, end_s = end * WINDOW_S, begin * WINDOW_S
+            if end_s - start_s < 0.2:
+                continue
+            before = _speaking(turns, start_s - clip.lead_s - 0.15)
+            after = _speaking(turns, end_s - clip.lead_s + 0.15)
+            if before and after:
+                found.append(MeetingPause(clip, start_s, end_s, before == after))
+    return found
+
+
+def _speaking(turns: list[tuple[float, float, str]], at_s: float) -> set[str]:
+    return {speaker for begin, end, speaker in turns if begin <= at_s <= end}
 
 
 def is_speech(row: dict[str, str]) -> bool:
