@@ -35,6 +35,8 @@ class EchoSettings:
         learn_every_s: Between two estimates.
         first_learn_s: Played speech before the first estimate.
         doubt_s: Played speech after which, without any sign of an echo, there is taken to be none.
+        quiet_s: The same where nothing but steady noise was heard meanwhile, ...
+        quiet_db: ... whose levels differ by no more than this.
         worst_gain_db: The echo's level against what was played, while nothing is known.
         correlation: Of the logarithmic powers, that shows an echo.
         margin_db: A band counts from this much above the expected echo, at least.
@@ -56,6 +58,8 @@ class EchoSettings:
     learn_every_s: float = 0.5
     first_learn_s: float = 0.4
     doubt_s: float = 2.5
+    quiet_s: float = 0.9
+    quiet_db: float = 12.0
     worst_gain_db: float = -6.0
     correlation: float = 0.4
     margin_db: float = 4.0
@@ -83,7 +87,8 @@ class EchoGuard:
     coupling    input                                            next        what is heard counts as echo
     ==========  ===============================================  ==========  =========================================
     UNKNOWN     two estimates of the same delay                  FOUND       unless louder than the worst echo
-    UNKNOWN     ``doubt_s`` played without them                  ABSENT
+    UNKNOWN     ``doubt_s`` played without them, or ``quiet_s``  ABSENT
+                with nothing but steady noise heard
     FOUND       a new estimate                                   FOUND       unless louder than the learnt echo
     ABSENT      two estimates of the same delay                  FOUND       never
     ==========  ===============================================  ==========  =========================================
@@ -218,8 +223,15 @@ class EchoGuard:
             self.lag_frames = lag
             self._weigh(far[self._lags - lag : far.shape[0] - lag], near)
             self.coupling = Coupling.FOUND
-        elif self.coupling is Coupling.UNKNOWN and self._played * settings.frame_s >= settings.doubt_s:
-            self.coupling = Coupling.ABSENT
+        elif self.coupling is Coupling.UNKNOWN:
+            enough_s = settings.quiet_s if self._is_quiet(near) else settings.doubt_s
+            if self._played * settings.frame_s >= enough_s:
+                self.coupling = Coupling.ABSENT
+
+    def _is_quiet(self, near: Powers) -> bool:
+        """Whether nothing but steady noise was heard, so that an echo, if there is one, is no louder than that."""
+        low, high = np.quantile(_decibels(near), (0.1, 0.95), axis=0)
+        return float((high - low).mean()) < self.settings.quiet_db
 
     def _confirmed(self, lag: int | None) -> int | None:
         """The lag to believe in, given a new estimate: a lag unlike the known one has to be found twice."""
@@ -253,8 +265,10 @@ class EchoGuard:
         """Learn each band's coupling from frames that belong together."""
         settings = self.settings
         gains = self.gains_db.copy()
+        # Where the room only rings on, a drier one than expected would make the coupling look weaker than it is.
+        driven = far > np.vstack([far[:1], far[:-1]]) * (1.01 * self._decay)
         for band in range(far.shape[1]):
-            audible = (far[:, band] > far[:, band].max() * 1e-3) & (far[:, band] > 1e-10)
+            audible = driven[:, band] & (far[:, band] > far[:, band].max() * 1e-3) & (far[:, band] > 1e-10)
             if np.count_nonzero(audible) >= MIN_FRAMES:
                 typical, upper = np.quantile(_decibels(near[audible, band] / far[audible, band]), (0.5, 0.8))
                 gains[band] = typical
