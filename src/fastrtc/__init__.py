@@ -38,7 +38,8 @@ if TYPE_CHECKING:
         VideoStreamHandler,
     )
     from fastrtc.handlers.wait import wait_for_item
-    from fastrtc.outputs import AdditionalOutputs, CloseStream, WebRTCData
+    from fastrtc.outputs import AdditionalOutputs, CloseStream, Spoken, WebRTCData
+    from fastrtc.replies import Reply, get_current_reply
     from fastrtc.speech.recogniser import get_stt_model
     from fastrtc.stream import Stream, UIArgs
     from fastrtc.turns.options import AlgoOptions
@@ -57,9 +58,11 @@ __all__ = [
     "CloseStream",
     "ModelOptions",
     "PauseDetectionModel",
+    "Reply",
     "ReplyOnPause",
     "ReplyOnStopWords",
     "SileroVadOptions",
+    "Spoken",
     "Stream",
     "StreamHandler",
     "UIArgs",
@@ -78,6 +81,7 @@ __all__ = [
     "get_cloudflare_turn_credentials",
     "get_cloudflare_turn_credentials_async",
     "get_current_context",
+    "get_current_reply",
     "get_hf_turn_credentials",
     "get_hf_turn_credentials_async",
     "get_silero_model",
@@ -98,9 +102,11 @@ _HOMES = {
     "CloseStream": "outputs",
     "ModelOptions": "vad.protocol",
     "PauseDetectionModel": "vad.protocol",
+    "Reply": "replies",
     "ReplyOnPause": "handlers.reply_on_pause",
     "ReplyOnStopWords": "handlers.reply_on_stopwords",
     "SileroVadOptions": "vad.options",
+    "Spoken": "outputs",
     "Stream": "stream",
     "StreamHandler": "handlers.base",
     "UIArgs": "stream",
@@ -119,6 +125,7 @@ _HOMES = {
     "get_cloudflare_turn_credentials": "credentials",
     "get_cloudflare_turn_credentials_async": "credentials",
     "get_current_context": "context",
+    "get_current_reply": "replies",
     "get_hf_turn_credentials": "credentials",
     "get_hf_turn_credentials_async": "credentials",
     "get_silero_model": "vad.silero",
