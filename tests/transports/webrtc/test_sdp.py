@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from fastrtc.errors import EngineError
-from fastrtc.transports.webrtc.sdp import MAX_SDP_CHARS, check_description, speech_parameters, with_opus_parameters
+from fastrtc.transports.webrtc.sdp import (
+    MAX_SDP_CHARS,
+    check_description,
+    speech_parameters,
+    with_media_stream,
+    with_opus_parameters,
+)
 
 SDP = (
     "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -27,6 +33,12 @@ def test_tuning_twice_is_tuning_once():
     once = with_opus_parameters(SDP, speech_parameters(32_000))
     assert with_opus_parameters(once, speech_parameters(32_000)) == once
     assert "maxaveragebitrate=32000" in once
+
+
+def test_tracks_without_a_stream_get_one_and_others_keep_theirs():
+    described = SDP + "a=msid:- track1\r\na=msid:mine track2\r\na=msid-semantic: WMS\r\n"
+    assert with_media_stream(described) == described.replace("msid:- ", "msid:fastrtc ")
+    assert with_media_stream(SDP) == SDP
 
 
 def test_line_feeds_alone_become_proper_line_ends():

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from fastrtc.errors import EngineError
 
 _RTPMAP_OPUS = re.compile(r"a=rtpmap:(\d+) opus/48000/2", re.IGNORECASE)
+_NO_STREAM = re.compile(r"^a=msid:- ", re.MULTILINE)
 _FMTP = re.compile(r"a=fmtp:(\d+) (.*)")
 
 MAX_SDP_CHARS = 200_000
+STREAM_ID = "fastrtc"
 
 
 def speech_parameters(max_bitrate_bps: int) -> dict[str, str]:
@@ -59,6 +61,11 @@ def _merged(old: str, parameters: Mapping[str, str]) -> str:
             merged[name] = value if equals else None
     merged.update(parameters)
     return ";".join(name if value is None else f"{name}={value}" for name, value in merged.items())
+
+
+def with_media_stream(sdp: str) -> str:
+    """Put tracks that belong to no stream into one (RFC 8830, section 2): browsers then have ``event.streams[0]``."""
+    return _NO_STREAM.sub(f"a=msid:{STREAM_ID} ", sdp)
 
 
 def sent_kinds(sdp: str) -> frozenset[str]:

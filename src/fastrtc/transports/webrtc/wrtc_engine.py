@@ -19,7 +19,12 @@ from fastrtc.link import Picture, VideoFrame
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import PeerObserver, PeerOptions, PeerState, PeerStats
 from fastrtc.transports.webrtc.outbox import Outbox
-from fastrtc.transports.webrtc.sdp import check_description, speech_parameters, with_opus_parameters
+from fastrtc.transports.webrtc.sdp import (
+    check_description,
+    speech_parameters,
+    with_media_stream,
+    with_opus_parameters,
+)
 from fastrtc.transports.webrtc.wrtc_audio import NativeAudio, StreamAudio, WrtcAudio, native_audio_works
 from fastrtc.transports.webrtc.wrtc_video import WrtcVideo, limit_sender
 
@@ -259,7 +264,8 @@ class WrtcPeer:
         description = self._pc.local_description
         if description is None:
             raise EngineError("the connection is closed")
-        return with_opus_parameters(description.sdp, speech_parameters(self._options.max_bitrate_bps))
+        tuned = with_opus_parameters(description.sdp, speech_parameters(self._options.max_bitrate_bps))
+        return with_media_stream(tuned)
 
     def _on_track(self, track: webrtc.MediaStreamTrack) -> None:
         if track.kind == "audio" and self._options.has_audio_in:
