@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import io
 import json
-import wave
 from collections.abc import AsyncIterator, Callable
+from email import message_from_bytes
+from email.message import Message
 from typing import Any
 
-import numpy as np
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -62,7 +62,7 @@ class OpenAiHttp:
     async def _transcriptions(self, request: Request) -> Response:
         if (refused := self._refused(request)) is not None:
             return refused
-        text = self._transcribe(_recording(await request.body()))
+        text = self._transcribe(_recording(request.headers["content-type"], await request.body()))
         self.transcripts.append(text)
         return JSONResponse({"text": text})
 
@@ -95,11 +95,17 @@ class OpenAiHttp:
         return JSONResponse({"error": error}, 401)
 
 
-def _recording(form: bytes) -> tuple[int, PCM]:
-    """The WAV file in a multipart form."""
-    with wave.open(io.BytesIO(form[form.index(b"RIFF") :]), "rb") as file:
-        assert (file.getsampwidth(), file.getnchannels()) == (2, 1)
-        return file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+def _recording(content_type: str, form: bytes) -> tuple[int, PCM]:
+    """The recording in a multipart form, in any format that soundfile reads."""
+    import soundfile
+
+    parts = message_from_bytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + form)
+    assert parts.is_multipart()
+    (file,) = [part for part in parts.get_payload() if isinstance(part, Message) and part.get_filename()]
+    content = file.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    samples, rate_hz = soundfile.read(io.BytesIO(content), dtype="int16", always_2d=True)
+    return rate_hz, samples[:, 0]
 
 
 def _completion(kind: str, model: str, choice: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,150 @@
+"""Applications written for FastRTC with clients of their own, in Chromium: nothing in them knows this project."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.fakes.openai_http import OpenAiHttp
+from tests.fakes.serving import serving
+from tests.fakes.sound import COMPARE_HZ, Clip, likeness, read_clip, windowed_likeness
+from tests.migration.conftest import WAIT_S, at_compare_hz, heard_by, write_microphone
+
+import fastrtc
+from fastrtc.audio import PCM
+
+pytestmark = [pytest.mark.browser, pytest.mark.speech]
+
+
+def test_echo(serve_app: Any, open_page: Any, clips: list[Clip], tmp_path: Path) -> None:
+    app, served = serve_app("echo")
+    page = open_page(served.url, write_microphone(tmp_path / "mic.wav", 1.0, clips[0], 10.0))
+    page.click("#start")
+    page.wait_for_function("window.messages?.some((message) => message.data === 'response_starting')")
+    page.wait_for_timeout(2500)
+    assert page.text_content("#state") == "connected"
+    logs = [message["data"] for message in page.evaluate("window.messages") if message["type"] == "log"]
+    assert logs == ["started_talking", "pause_detected", "response_starting"]
+    heard = heard_by(page)
+    assert windowed_likeness(heard, clips[0].speech()) > 0.5
+    page.close()
+    _until_empty(app.stream)
+
+
+def test_echo_refuses_the_third_caller(serve_app: Any, open_page: Any, tmp_path: Path) -> None:
+    _, served = serve_app("echo")
+    microphone = write_microphone(tmp_path / "mic.wav", 5.0)
+    pages = [open_page(served.url, microphone) for _ in range(3)]
+    for page in pages[:2]:
+        page.click("#start")
+        page.wait_for_function("document.getElementById('state').textContent === 'connected'")
+    pages[2].click("#start")
+    pages[2].wait_for_function("document.getElementById('state').textContent === 'full: 2'")
+
+
+def test_echo_over_a_websocket_with_mu_law(serve_app: Any, open_page: Any, clips: list[Clip], tmp_path: Path) -> None:
+    app, served = serve_app("echo_websocket")
+    page = open_page(served.url, write_microphone(tmp_path / "mic.wav", 1.0, clips[1], 10.0))
+    page.click("#start")
+    page.wait_for_function("window.messages.some((message) => message.data === 'response_starting')")
+    page.wait_for_timeout(2000)
+    received = at_compare_hz(np.array(page.evaluate("window.received"), np.int16), 24_000)
+    assert windowed_likeness(received, clips[1].speech()) > 0.5
+    # Nothing of this project's own messages reaches a client that does not ask for them.
+    assert {message["type"] for message in page.evaluate("window.messages")} == {"log"}
+    page.evaluate("window.stop()")
+    page.wait_for_function("document.getElementById('state').textContent === 'closed'")
+    _until_empty(app.stream)
+
+
+ANSWERS = {"What is the time?": "It is noon.", "And now?": "One minute past."}
+
+
+def test_talk_to_an_llm(
+    serve_app: Any,
+    open_page: Any,
+    clips: list[Clip],
+    speech: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("openai")
+    texts = iter(ANSWERS)
+    voice = read_clip(speech / "fleurs-mini" / "fleurs-en-004.flac").speech(24_000)[: 2 * 24_000]
+    voice = (voice * (16_000 / np.abs(voice).max())).astype(np.int16)
+    recordings: list[tuple[int, PCM]] = []
+
+    def transcribe(audio: tuple[int, PCM]) -> str:
+        recordings.append(audio)
+        return next(texts)
+
+    service = OpenAiHttp(transcribe, lambda messages: ANSWERS[messages[-1]["content"]], lambda text: voice)
+    with serving(service.app) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-good")
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
+        app, served = serve_app("talk_to_llm")
+        page = open_page(served.url, write_microphone(tmp_path / "mic.wav", 1.0, clips[0], 5.0, clips[1], 10.0))
+        page.click("#start")
+        page.wait_for_function("document.querySelectorAll('#chat .assistant').length === 2")
+        heard = heard_by(page)
+        page.close()
+        _until_empty(app.stream)
+    lines = [line for pair in ANSWERS.items() for line in pair]
+    # The second chat held the first, which the page had sent as its input.
+    assert [message["content"] for message in service.chats[1]] == lines[:3]
+    assert service.spoken == list(ANSWERS.values())
+    assert len(set(app.seen_ids)) == 1
+    assert windowed_likeness(heard, at_compare_hz(voice, 24_000)) > 0.8
+    for (rate_hz, pcm), clip in zip(recordings, clips, strict=False):
+        assert rate_hz == 16_000
+        assert windowed_likeness(at_compare_hz(pcm, rate_hz), clip.speech()) > 0.5
+
+
+class Recogniser:
+    """Knows one word by its sound; what else was said is "lights"."""
+
+    def __init__(self, word: Clip) -> None:
+        self._word = word.speech()
+
+    def stt(self, audio: tuple[int, Any]) -> str:
+        pcm = at_compare_hz(np.squeeze(audio[1]), audio[0])
+        return "Computer" if windowed_likeness(pcm, self._word) > 0.5 and likeness(pcm, self._word) > 0.4 else "lights"
+
+
+def test_hello_computer(
+    serve_app: Any,
+    open_page: Any,
+    clips: list[Clip],
+    computer: Clip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recogniser = Recogniser(computer)
+    monkeypatch.setattr(fastrtc, "get_stt_model", lambda: recogniser)
+    monkeypatch.setattr("fastrtc.handlers.reply_on_stopwords.get_stt_model", lambda: recogniser)
+    app, served = serve_app("hello_computer")
+    microphone = write_microphone(tmp_path / "mic.wav", 1.0, clips[1], 2.0, computer, clips[0], 10.0)
+    page = open_page(served.url, microphone)
+    page.click("#start")
+    page.wait_for_function("document.getElementById('heard').textContent")
+    page.wait_for_function("document.getElementById('state').textContent === 'Speaking'")
+    page.wait_for_timeout(1500)
+    order = page.evaluate("window.order")
+    assert order == ["stopword", "started_talking", "pause_detected", "response_starting"]
+    assert '"heard": "lights"' in page.text_content("#heard")
+    heard = heard_by(page).astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(heard))
+    assert np.argmax(spectrum) * COMPARE_HZ / len(heard) == pytest.approx(440, abs=5)
+    page.close()
+    _until_empty(app.stream)
+
+
+def _until_empty(stream: Any) -> None:
+    """Wait until the application's sessions are over."""
+    deadline_s = time.monotonic() + WAIT_S
+    while stream.connections:
+        assert time.monotonic() < deadline_s, "the session outlives its page"
+        time.sleep(0.05)
