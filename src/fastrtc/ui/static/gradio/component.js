@@ -140,11 +140,11 @@ class Component {
    * @param {{time_limit_s: number | null}} config
    */
   #follow(session, config) {
-    const { trigger, props } = this.#place;
+    const { trigger } = this.#place;
     let started = false;
     session.on("activity", () => this.#show());
     session.on("connected", ({ fallback }) => {
-      props.value = { webrtc_id: session.id, textbox: "" };
+      this.#name(session);
       if (fallback) this.#view.notify(fallbackNotice(fallback));
       trigger("state_change");
       if (!started) trigger("start_recording");
@@ -152,7 +152,11 @@ class Component {
       for (const text of this.#waiting.splice(0)) this.#submit(text);
       void this.#listDevices();
     });
-    session.on("sendinput", () => trigger("tick"));
+    session.on("sendinput", () => {
+      // The handler may ask before this side knows that it is connected.
+      this.#name(session);
+      trigger("tick");
+    });
     session.on("problem", (message) => trigger("error", message));
     session.on("notice", (message) => trigger("warning", message));
     session.on("ended", ({ reason, message, error }) => {
@@ -165,6 +169,13 @@ class Component {
     });
     this.#animate(session);
     this.#show();
+  }
+
+  /** Tell Gradio which session this component's value is; a fallback or reconnection has another. @param {Session} session */
+  #name(session) {
+    const { props } = this.#place;
+    const named = typeof props.value === "object" ? props.value?.webrtc_id : null;
+    if (named !== session.id) props.value = { webrtc_id: session.id, textbox: "" };
   }
 
   #show() {

@@ -40,6 +40,7 @@ export function phrases(activity, session) {
   if (activity === "ended" && failed) return { state: "Not connected", hint: "" };
   if (typing && (activity === "idle" || activity === "ended")) return { state: "Type, or talk", hint: "" };
   if (activity === "listening" && muted) return { state: "Muted", hint: "Nobody hears you." };
+  if (!microphone && mode !== "receive" && activity === "replying") return { state: "Replying", hint: "" };
   const own = microphone || mode === "receive" ? BY_MODE[mode]?.[activity] : undefined;
   return own ? { state: own[0], hint: own[1] } : stateWords(activity, { muted, microphone, failed });
 }
