@@ -7,7 +7,8 @@
 /**
  * @typedef {"server_full" | "unauthorized" | "already_connected" | "refused" | "server_unreachable"
  *   | "not_connected" | "connection_lost" | "bad_message" | "unsupported"
- *   | "microphone_refused" | "no_microphone" | "microphone_busy" | "insecure_context"} ErrorCode
+ *   | "microphone_refused" | "no_microphone" | "microphone_busy" | "insecure_context"
+ *   | "camera_refused" | "no_camera" | "camera_busy"} ErrorCode
  */
 
 /** Base of the errors that this client throws and reports. */
@@ -33,6 +34,9 @@ export class TransportError extends ClientError {}
 
 /** The microphone cannot be used. */
 export class MicrophoneError extends ClientError {}
+
+/** The camera cannot be used. */
+export class CameraError extends ClientError {}
 
 /** Codes after which another transport would fare no better. */
 const FINAL = new Set(["server_full", "unauthorized", "server_unreachable", "unsupported"]);

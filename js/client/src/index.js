@@ -18,10 +18,26 @@
  * @typedef {import("./messages.js").LatencyParts} LatencyParts
  */
 
-export { Session, connect } from "./session.js";
-export { ClientError, MicrophoneError, SignalingError, TransportError } from "./errors.js";
+import { Session } from "./session.js";
+
+export { Session };
+export { CameraError, ClientError, MicrophoneError, SignalingError, TransportError } from "./errors.js";
+export { listCameras, openCamera } from "./camera.js";
 export { listMicrophones, openMicrophone } from "./devices.js";
 export { LevelMeter, meterLevel } from "./audio-level.js";
 export { afterEvent, afterLog } from "./activity.js";
 export { EMPTY_LOG, withEvent, withOutput, withTyped } from "./turn-log.js";
 export { build, parseMessage, parseSocketMessage } from "./messages.js";
+
+/**
+ * Open a session in one call. To follow it from the very beginning, make a `Session`, listen, and `open()` it.
+ *
+ * @param {SessionOptions} [options]
+ * @returns {Promise<Session>} once it is connected
+ * @throws {ClientError}
+ */
+export async function connect(options = {}) {
+  const session = new Session(options);
+  await session.open();
+  return session;
+}

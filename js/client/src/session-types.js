@@ -17,7 +17,13 @@
  * @property {boolean | MediaTrackConstraints | MediaStream} [audio] microphone (default), how to open it, a stream to
  *   send instead, or false: send silence and type
  * @property {string} [deviceId] of one microphone in particular
- * @property {"send-receive" | "send" | "receive"} [mode] which way audio goes
+ * @property {"audio" | "video" | "audio-video"} [modality] default: audio. Video goes over WebRTC only
+ * @property {boolean | MediaTrackConstraints | MediaStream} [video] camera (default, where the modality has video), how
+ *   to open it, a stream to send instead, or false: none
+ * @property {string} [cameraId] of one camera in particular
+ * @property {Partial<RTCRtpSendParameters>} [rtpParams] for the sender of video: `degradationPreference`, and
+ *   `encodings` with, for example, `maxBitrate`
+ * @property {"send-receive" | "send" | "receive"} [mode] which way the media go
  * @property {boolean} [play] whether the reply is played; default true
  * @property {RTCConfiguration} [rtcConfiguration]
  * @property {number} [connectTimeoutMs] until another transport is tried; default 5000

@@ -6,6 +6,7 @@
 
 import { afterEvent, afterLog } from "./activity.js";
 import { LevelMeter } from "./audio-level.js";
+import { Camera } from "./camera.js";
 import { openMicrophone } from "./devices.js";
 import { ClientError, TransportError, worthAnotherTransport } from "./errors.js";
 import { newId } from "./id.js";
@@ -45,6 +46,7 @@ export class Session extends EventTarget {
   /** @type {AudioContext | null} */ #context = null;
   /** @type {MediaStream | null} */ #input = null;
   #ownsInput = true;
+  #camera;
   /** @type {LevelMeter | null} */ #inputMeter = null;
   /** @type {LevelMeter | null} */ #outputMeter = null;
   /** @type {ClientError | null} why WebRTC is not tried again */ #fallback = null;
@@ -58,6 +60,7 @@ export class Session extends EventTarget {
     const base = new URL(options.base ?? ".", document.baseURI);
     if (!base.pathname.endsWith("/")) base.pathname += "/";
     this.#base = base;
+    this.#camera = new Camera(options.video ?? true);
   }
 
   /** The id that the server knows this session by. */
@@ -94,6 +97,16 @@ export class Session extends EventTarget {
 
   get outputStream() {
     return this.#transport?.outputStream ?? null;
+  }
+
+  /** What the camera sees; null without one. */
+  get cameraStream() {
+    return this.#camera.stream;
+  }
+
+  get #kinds() {
+    const { modality = "audio" } = this.#options;
+    return /** @type {("audio" | "video")[]} */ (modality.split("-"));
   }
 
   /** How loud both sides are right now, 0 to 1, for meters. */
@@ -146,8 +159,11 @@ export class Session extends EventTarget {
   }
 
   async #openInput() {
-    const { audio = true, deviceId, mode } = this.#options;
+    const { audio = true, deviceId, cameraId, mode } = this.#options;
     if (mode === "receive") return;
+    if (this.#kinds.includes("video")) await this.#camera.open(cameraId);
+    if (this.#ended) this.#camera.close();
+    if (this.#ended || !this.#kinds.includes("audio")) return;
     const context = /** @type {AudioContext} */ (this.#context);
     if (audio instanceof MediaStream) {
       this.#input = audio;
@@ -162,7 +178,7 @@ export class Session extends EventTarget {
   }
 
   async #connect() {
-    const { transport = "auto" } = this.#options;
+    const transport = this.#kinds.includes("audio") ? (this.#options.transport ?? "auto") : "webrtc";
     if (transport !== "websocket" && !(transport === "auto" && this.#fallback)) {
       try {
         await this.#use(() => this.#webrtc());
@@ -214,7 +230,10 @@ export class Session extends EventTarget {
       {
         url: new URL("webrtc/offer", this.#base),
         id: this.#id,
+        kinds: this.#kinds,
         track: this.#track,
+        camera: this.#camera.track,
+        rtpParams: this.#options.rtpParams,
         receive: mode !== "send",
         play,
         rtcConfiguration,
@@ -407,6 +426,24 @@ export class Session extends EventTarget {
     await this.#transport?.replaceTrack(track);
   }
 
+  /** @param {boolean} on whether the camera's picture is sent; black otherwise */
+  showCamera(on) {
+    this.#camera.show(on);
+  }
+
+  /**
+   * Use another camera from now on.
+   *
+   * @param {string} deviceId
+   * @throws {import("./errors.js").CameraError} no picture is sent any more
+   */
+  async useCamera(deviceId) {
+    if (this.#ended) return;
+    await this.#camera.open(deviceId);
+    if (this.#ended) this.#camera.close();
+    else if (this.#camera.track) await this.#transport?.replaceTrack(this.#camera.track);
+  }
+
   /** @param {...unknown} data arguments for the handler, as `Stream.set_input` takes them */
   sendInput(...data) {
     this.#tell(build.input(data));
@@ -443,6 +480,7 @@ export class Session extends EventTarget {
     this.#ended = true;
     this.#transport?.close();
     this.#stopInput();
+    this.#camera.close();
     this.#outputMeter?.close();
     this.#outputMeter = null;
     this.#context?.close().catch(() => {});
@@ -455,17 +493,4 @@ export class Session extends EventTarget {
     this.#inputMeter = null;
     if (this.#ownsInput) for (const track of this.#input?.getTracks() ?? []) track.stop();
   }
-}
-
-/**
- * Open a session in one call. To follow it from the very beginning, make a `Session`, listen, and `open()` it.
- *
- * @param {SessionOptions} [options]
- * @returns {Promise<Session>} once it is connected
- * @throws {ClientError}
- */
-export async function connect(options = {}) {
-  const session = new Session(options);
-  await session.open();
-  return session;
 }

@@ -16,7 +16,7 @@
  * @property {MediaStream} outputStream what the server says; the same object for the transport's whole life
  * @property {() => Promise<void>} open resolves when audio and messages can flow
  * @property {(text: string) => void} send
- * @property {(track: MediaStreamTrack) => Promise<void>} replaceTrack use another microphone from now on
+ * @property {(track: MediaStreamTrack) => Promise<void>} replaceTrack use another microphone, or camera, from now on
  * @property {(turn: number) => void} startTurn audio that arrives from now on is the reply of this turn
  * @property {() => Promise<number | null>} roundTripMs null where it is not known
  * @property {() => void} close

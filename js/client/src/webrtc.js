@@ -1,5 +1,5 @@
 /**
- * A session over WebRTC: microphone up, reply down, messages on the data channel "text".
+ * A session over WebRTC: microphone and camera up, reply down, messages on the data channel "text".
  *
  * @module
  */
@@ -18,8 +18,11 @@ const HEAL_MS = 2000;
  * @typedef {object} WebRTCOptions
  * @property {URL} url of `webrtc/offer`
  * @property {string} id
+ * @property {("audio" | "video")[]} kinds of media
  * @property {MediaStreamTrack | null} track microphone; null to listen only
- * @property {boolean} receive whether the server sends audio
+ * @property {MediaStreamTrack | null} camera null to watch only
+ * @property {boolean} receive whether the server sends media
+ * @property {Partial<RTCRtpSendParameters>} [rtpParams] for the sender of video
  * @property {boolean} play whether it is played
  * @property {RTCConfiguration} [rtcConfiguration]
  * @property {number} connectTimeoutMs from the answer until media flows
@@ -59,9 +62,12 @@ export class WebRTCTransport {
   }
 
   #addMedia() {
-    const { track, receive } = this.#options;
-    const direction = track ? (receive ? "sendrecv" : "sendonly") : "recvonly";
-    this.#connection.addTransceiver(track ?? "audio", { direction, streams: track ? [new MediaStream([track])] : [] });
+    const { kinds, receive } = this.#options;
+    for (const kind of kinds) {
+      const track = kind === "audio" ? this.#options.track : this.#options.camera;
+      const direction = track ? (receive ? "sendrecv" : "sendonly") : "recvonly";
+      this.#connection.addTransceiver(track ?? kind, { direction, streams: track ? [new MediaStream([track])] : [] });
+    }
   }
 
   #listen() {
@@ -86,6 +92,7 @@ export class WebRTCTransport {
           cause: "timeout",
         }),
     );
+    await this.#limitVideo();
     if (this.#options.receive) await this.#play();
   }
 
@@ -99,10 +106,28 @@ export class WebRTCTransport {
     this.#signaling.flushCandidates();
   }
 
+  async #limitVideo() {
+    const { rtpParams } = this.#options;
+    const sender = this.#senderOf("video");
+    if (!rtpParams || !sender?.track) return;
+    const parameters = sender.getParameters();
+    const { encodings, ...others } = rtpParams;
+    Object.assign(parameters, others);
+    parameters.encodings.forEach((encoding, index) => Object.assign(encoding, encodings?.[index]));
+    await sender.setParameters(parameters).catch((error) => console.warn("fastrtc: rtpParams were refused", error));
+  }
+
+  /** @param {string} kind */
+  #senderOf(kind) {
+    return this.#connection.getTransceivers().find(({ receiver }) => receiver.track.kind === kind)?.sender;
+  }
+
   /** Chromium decodes a remote track only while an element plays it, whatever else listens. */
   async #play() {
+    const sound = this.outputStream.getAudioTracks();
+    if (sound.length === 0) return;
     this.#player.muted = !this.#options.play;
-    this.#player.srcObject = this.outputStream;
+    this.#player.srcObject = new MediaStream(sound);
     await this.#player.play().catch(() => {});
   }
 
@@ -163,7 +188,7 @@ export class WebRTCTransport {
 
   /** @param {MediaStreamTrack} track */
   async replaceTrack(track) {
-    await this.#connection.getSenders()[0]?.replaceTrack(track);
+    await this.#senderOf(track.kind)?.replaceTrack(track);
   }
 
   /** The server itself knows what it has sent over WebRTC. */

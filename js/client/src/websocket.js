@@ -241,7 +241,7 @@ export class WebSocketTransport {
 
   /** @param {MediaStreamTrack} track */
   async replaceTrack(track) {
-    this.#connectMicrophone(track);
+    if (track.kind === "audio") this.#connectMicrophone(track);
   }
 
   /** @param {number} turn */

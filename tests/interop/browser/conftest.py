@@ -226,13 +226,16 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture
 def launch(playwright: Playwright, chromium: str) -> Iterator[Callable[..., Browser]]:
-    """Start a Chromium: ``launch(*more_flags, without=flag, microphone=file)``."""
+    """Start a Chromium: ``launch(*more_flags, without=flag, microphone=file, camera=file)``."""
     browsers: list[Browser] = []
 
-    def start(*flags: str, without: str | None = None, microphone: Path | None = None) -> Browser:
+    def start(
+        *flags: str, without: str | None = None, microphone: Path | None = None, camera: Path | None = None
+    ) -> Browser:
         usual = [flag for flag in CHROMIUM_FLAGS if flag != without]
         heard = [f"--use-file-for-fake-audio-capture={microphone}%noloop"] if microphone else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=[*usual, *heard, *flags])
+        seen = [f"--use-file-for-fake-video-capture={camera}"] if camera else []
+        browser = playwright.chromium.launch(executable_path=chromium, args=[*usual, *heard, *seen, *flags])
         browsers.append(browser)
         return browser
 
@@ -279,6 +282,7 @@ document.addEventListener("fastrtc:session", ({ detail: session }) => {
   session.on("connected", async () => {
     await module;
     for (const [name, taken] of Object.entries(window.taps)) {
+      if (!session[name]?.getAudioTracks().length) continue;
       const tap = new AudioWorkletNode(context, "fastrtc-capture");
       tap.port.onmessage = ({ data }) =>
         taken.push(Int16Array.from(data, (x) => Math.max(-32768, Math.min(32767, Math.round(x * 32768)))));

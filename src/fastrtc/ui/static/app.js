@@ -6,7 +6,7 @@
  * @module
  */
 
-import { MicrophoneError, Session, listMicrophones } from "../client/index.js";
+import { MicrophoneError, Session, listCameras, listMicrophones } from "../client/index.js";
 import { LogView } from "./log-view.js";
 import { Ribbon } from "./ribbon.js";
 import { ACTION_LABELS, endNotice, errorNotice, fallbackNotice, milliseconds, stateWords } from "./words.js";
@@ -16,10 +16,12 @@ import { ACTION_LABELS, endNotice, errorNotice, fallbackNotice, milliseconds, st
  * @typedef {object} PageConfig what the server tells in config.json
  * @property {string} title
  * @property {string} subtitle
+ * @property {"audio" | "video" | "audio-video"} modality
  * @property {"send-receive" | "send" | "receive"} mode
  * @property {string} base
  * @property {RTCConfiguration | null} rtc_configuration
- * @property {MediaTrackConstraints} track_constraints
+ * @property {MediaTrackConstraints & {audio?: MediaTrackConstraints, video?: MediaTrackConstraints}} track_constraints
+ * @property {Partial<RTCRtpSendParameters>} rtp_params
  * @property {number | null} time_limit_s
  * @property {{text_input: boolean}} features
  */
@@ -50,6 +52,12 @@ const ui = {
   ribbon: element("ribbon", HTMLCanvasElement),
   device: element("device", HTMLElement),
   deviceSelect: element("device-select", HTMLSelectElement),
+  pictures: element("pictures", HTMLElement),
+  replyVideo: element("reply-video", HTMLVideoElement),
+  ownVideo: element("own-video", HTMLVideoElement),
+  camera: element("camera", HTMLElement),
+  cameraSelect: element("camera-select", HTMLSelectElement),
+  cameraOff: element("camera-off", HTMLButtonElement),
   liveButtons: element("live-buttons", HTMLElement),
   mute: element("mute", HTMLButtonElement),
   stopReply: element("stop-reply", HTMLButtonElement),
@@ -82,6 +90,8 @@ class Page {
     ui.subtitle.textContent = config.subtitle;
     ui.subtitle.hidden = !config.subtitle;
     ui.type.hidden = !config.features.text_input;
+    document.body.dataset.modality = config.modality;
+    document.body.dataset.mode = config.mode;
     this.#listen();
     this.#show();
     void this.#listDevices();
@@ -92,11 +102,22 @@ class Page {
     return this.#session !== null && this.#session.activity !== "ended";
   }
 
+  get #hasSound() {
+    return this.#config.modality !== "video";
+  }
+
+  get #hasCamera() {
+    return this.#config.modality !== "audio" && this.#config.mode !== "receive";
+  }
+
   #listen() {
     ui.mic.addEventListener("click", () => (this.#live ? this.#toggleMute() : void this.#start(true)));
     ui.mute.addEventListener("click", () => this.#toggleMute());
     ui.stopReply.addEventListener("click", () => this.#session?.stopReply());
     ui.end.addEventListener("click", () => this.#session?.close());
+    for (const video of [ui.replyVideo, ui.ownVideo]) video.addEventListener("resize", () => this.#showShape());
+    ui.cameraOff.addEventListener("click", () => this.#toggleCamera());
+    ui.cameraSelect.addEventListener("change", () => void this.#chooseCamera());
     ui.deviceSelect.addEventListener("change", () => void this.#chooseDevice());
     ui.text.addEventListener("input", () => this.#show());
     ui.type.addEventListener("submit", (event) => {
@@ -114,14 +135,18 @@ class Page {
     this.#notify(null);
     this.#withMicrophone = microphone;
     this.#failed = false;
+    if (ui.cameraOff.getAttribute("aria-pressed") === "true") this.#toggleCamera();
     const prefix = `${++this.#sessions}:`;
     this.#past = this.#past.concat(this.#turnsOf(this.#session, `${this.#sessions - 1}:`));
     const session = new Session({
       base: new URL(this.#config.base, document.baseURI),
       transport: wantedTransport(),
       mode: this.#config.mode,
-      audio: microphone ? this.#config.track_constraints : false,
+      modality: this.#config.modality,
+      ...this.#constraints(microphone),
       deviceId: ui.deviceSelect.value || undefined,
+      cameraId: ui.cameraSelect.value || undefined,
+      rtpParams: this.#config.rtp_params,
       rtcConfiguration: this.#config.rtc_configuration ?? undefined,
     });
     this.#session = session;
@@ -134,9 +159,17 @@ class Page {
     void this.#listDevices();
   }
 
+  /** A single modality's constraints stand alone, as FastRTC has it. @param {boolean} microphone */
+  #constraints(microphone) {
+    const { modality, track_constraints: given } = this.#config;
+    const both = modality === "audio-video";
+    return { audio: microphone ? (both ? (given.audio ?? {}) : given) : false, video: both ? (given.video ?? {}) : given };
+  }
+
   /** @param {Session} session @param {string} prefix */
   #follow(session, prefix) {
     session.on("activity", () => this.#show());
+    session.on("connected", () => this.#watch(ui.replyVideo, session.outputStream));
     session.on("turns", () => this.#log.show(this.#past.concat(this.#turnsOf(session, prefix))));
     session.on("connected", ({ fallback }) => {
       this.#notify(fallback ? fallbackNotice(fallback) : null);
@@ -182,7 +215,7 @@ class Page {
 
   #toggleMute() {
     const session = this.#session;
-    if (!session || !this.#withMicrophone || session.activity === "connecting") return;
+    if (!session || !this.#hasSound || !this.#withMicrophone || session.activity === "connecting") return;
     session.mute(!session.muted);
     this.#show();
   }
@@ -218,10 +251,13 @@ class Page {
     const live = this.#live;
     document.body.dataset.activity = activity;
     document.body.toggleAttribute("data-muted", live && (muted || !this.#withMicrophone));
-    const { state, hint } = stateWords(activity, { muted, microphone: this.#withMicrophone, failed: this.#failed });
+    const { modality, mode } = this.#config;
+    const { state, hint } = stateWords(activity, { muted, microphone: this.#withMicrophone, failed: this.#failed, modality, mode });
     if (ui.state.textContent !== state) ui.state.textContent = state;
+    this.#showPictures(session, live);
     ui.hint.textContent = hint;
-    ui.mic.setAttribute("aria-label", live ? (muted ? "Unmute the microphone" : "Mute the microphone") : "Start talking");
+    const start = this.#hasSound ? "Start talking" : "Start the video";
+    ui.mic.setAttribute("aria-label", live ? (muted ? "Unmute the microphone" : "Mute the microphone") : start);
     ui.mic.disabled = live && !this.#withMicrophone;
     ui.liveButtons.hidden = !live;
     ui.keys.hidden = !live;
@@ -232,6 +268,48 @@ class Page {
     ui.link.hidden = !live || (session?.transport ?? null) === null;
     ui.text.disabled = !this.#canType;
     ui.send.disabled = !this.#canType || ui.text.value.trim() === "";
+  }
+
+  /** @param {Session | null} session @param {boolean} live */
+  #showPictures(session, live) {
+    ui.pictures.hidden = !live || this.#config.modality === "audio";
+    this.#watch(ui.ownVideo, live ? (session?.cameraStream ?? null) : null);
+    if (!live) this.#watch(ui.replyVideo, null);
+    ui.cameraOff.hidden = !live || !this.#hasCamera;
+    ui.mute.hidden = !this.#hasSound;
+    ui.stopReply.hidden = !this.#hasSound;
+  }
+
+  /** @param {HTMLVideoElement} element @param {MediaStream | null} stream */
+  #watch(element, stream) {
+    const watched = stream?.getVideoTracks().length ? stream : null;
+    element.hidden = watched === null;
+    if (element.srcObject !== watched) element.srcObject = watched;
+    this.#showShape();
+  }
+
+  /** The frame has the shape of the large picture, which may change at any time. */
+  #showShape() {
+    const { videoWidth, videoHeight } = ui.replyVideo.hidden ? ui.ownVideo : ui.replyVideo;
+    if (videoWidth && videoHeight) ui.pictures.style.setProperty("--ratio", (videoWidth / videoHeight).toFixed(4));
+  }
+
+  #toggleCamera() {
+    const off = ui.cameraOff.getAttribute("aria-pressed") !== "true";
+    this.#session?.showCamera(!off);
+    ui.cameraOff.setAttribute("aria-pressed", String(off));
+    ui.cameraOff.textContent = off ? "Camera on" : "Camera off";
+    document.body.toggleAttribute("data-camera-off", off);
+  }
+
+  async #chooseCamera() {
+    if (!this.#live) return;
+    try {
+      await this.#session?.useCamera(ui.cameraSelect.value);
+    } catch (error) {
+      this.#notify(errorNotice(/** @type {import("../client/index.js").ClientError} */ (error)));
+    }
+    this.#show();
   }
 
   /** @param {Session} session */
@@ -265,6 +343,16 @@ class Page {
   }
 
   async #listDevices() {
+    await this.#listMicrophones();
+    if (!this.#hasCamera) return;
+    const cameras = (await listCameras()).filter(({ label }) => label);
+    ui.camera.hidden = cameras.length < 2;
+    const chosen = ui.cameraSelect.value || this.#session?.cameraStream?.getVideoTracks()[0]?.getSettings().deviceId;
+    ui.cameraSelect.replaceChildren(...cameras.map(({ id, label }) => new Option(label, id, false, id === chosen)));
+  }
+
+  async #listMicrophones() {
+    if (!this.#hasSound) return;
     const microphones = (await listMicrophones()).filter(({ label }) => label);
     ui.device.hidden = microphones.length === 0;
     const chosen = ui.deviceSelect.value || this.#session?.inputStream?.getAudioTracks()[0]?.getSettings().deviceId;
@@ -288,7 +376,7 @@ class Page {
     ui.notice.setAttribute("role", notice.kind === "info" ? "status" : "alert");
     ui.noticeTitle.textContent = notice.title;
     ui.noticeBody.textContent = notice.body;
-    const typing = this.#config.features.text_input;
+    const typing = this.#config.features.text_input && this.#hasSound;
     const actions = notice.actions.filter((action) => action !== "type" || typing);
     ui.noticeActions.replaceChildren(...actions.map((action, index) => this.#action(action, index === 0)));
   }

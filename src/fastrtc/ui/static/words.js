@@ -29,20 +29,47 @@ const ACTIVITY = {
   ended: ["Ended", "Press the microphone to start again."],
 };
 
+/** @type {Record<string, [state: string, hint: string]>} */
+const VIDEO = {
+  idle: ["Ready when you are", "Press the camera to start."],
+  connecting: ["Connecting", "Allow the camera if your browser asks."],
+  listening: ["Live", "What the function makes of your camera comes back here."],
+  ended: ["Ended", "Press the camera to start again."],
+};
+
+/** @type {Record<string, Record<string, string>>} */
+const VIDEO_HINTS = {
+  send: { listening: "The function sees your camera." },
+  receive: { idle: "Press the camera to watch.", connecting: "The video is about to begin.", listening: "The function shows you this." },
+};
+
 /**
  * The one state of the page, and what one can do in it.
  *
  * @param {import("../client/index.js").Activity} activity
- * @param {{muted: boolean, microphone: boolean, failed: boolean}} session
+ * @param {{muted: boolean, microphone: boolean, failed: boolean, modality?: string, mode?: string}} session
  * @returns {{state: string, hint: string}}
  */
-export function stateWords(activity, { muted, microphone, failed }) {
+export function stateWords(activity, { muted, microphone, failed, modality = "audio", mode = "" }) {
+  if (modality === "video") return videoWords(activity, failed, mode);
   const [state, hint] = ACTIVITY[activity];
   if (activity === "ended" && failed) return { state: "Not connected", hint: "Press the microphone to try again." };
   if (activity !== "listening") return { state, hint };
   if (!microphone) return { state: "Ready for text", hint: "Type a turn; the reply is spoken." };
   if (muted) return { state: "Muted", hint: "Nobody hears you. Press the microphone to speak." };
   return { state, hint };
+}
+
+/**
+ * @param {import("../client/index.js").Activity} activity
+ * @param {boolean} failed
+ * @param {string} mode
+ * @returns {{state: string, hint: string}}
+ */
+function videoWords(activity, failed, mode) {
+  if (activity === "ended" && failed) return { state: "Not connected", hint: "Press the camera to try again." };
+  const [state, hint] = VIDEO[activity] ?? (activity === "reconnecting" ? ACTIVITY[activity] : VIDEO.listening);
+  return { state, hint: VIDEO_HINTS[mode]?.[activity] ?? hint };
 }
 
 /**
@@ -72,6 +99,19 @@ export function errorNotice(error) {
       title: "The microphone could not be opened",
       body: "Another program may be using it.",
       actions: ["retry", "type"],
+    },
+    camera_refused: {
+      kind: "error",
+      title: "The camera is blocked",
+      body: "Allow it for this page in the browser's address bar, then try again.",
+      actions: ["retry"],
+    },
+    no_camera: { kind: "error", title: "No camera was found", body: `${error.message} Connect another and try again.`, actions: ["retry"] },
+    camera_busy: {
+      kind: "error",
+      title: "The camera could not be opened",
+      body: "Another program may be using it.",
+      actions: ["retry"],
     },
     insecure_context: {
       kind: "error",
