@@ -100,7 +100,7 @@ def settings(gate: GateSettings) -> TurnSettings:
     return TurnSettings(RATE_HZ, gate, 0, math.inf, True, "hold", 0, 0, 0, True, False)
 
 
-GATE = GateSettings(threshold=0.5, release=0.5, window_samples=19 * WINDOW, min_speech_samples=5 * WINDOW)
+GATE = GateSettings(threshold=0.5, release=0.6, window_samples=19 * WINDOW, min_speech_samples=5 * WINDOW)
 
 
 def replies_s(clip: Clip, policy: EndpointPolicy, ask: Asked | None, gate: GateSettings = GATE) -> list[float]:
