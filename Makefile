@@ -23,7 +23,7 @@ $(shell [ ! -e $(STAMPS)/venv ] || { [ "$$(cat $(STAMPS)/venv)" = "$(CURDIR)" ] 
 
 .NOTPARALLEL:
 
-.PHONY: help demo install dev test check check-python check-js format pytest browser bench clean
+.PHONY: help demo install dev test check check-python check-js format pytest browser docs bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,11 +62,16 @@ format: $(STAMPS)/dev ## rewrite the Python code in the project's style
 browser:
 	@scripts/install_browser
 
+docs: $(STAMPS)/dev ## the documentation, into site/
+	@$(BIN)/python scripts/api_table.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "Open site/index.html."
+
 bench: $(STAMPS)/dev ## every figure, into bench/out/*.json
 	@scripts/run_benches $(BIN)/python
 
 clean: ## remove what make made (the environment, caches, results)
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist bench/out $(CLIENT)/node_modules
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist site bench/out $(CLIENT)/node_modules
 	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMPS)/venv:
