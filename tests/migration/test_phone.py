@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,10 @@ class Phone:
         self._send({"event": "start", "sequenceNumber": "1", "start": start, "streamSid": self.sid})
 
     def say(self, pcm: PCM) -> None:
+        """Say something in real time."""
+        begun_s = time.monotonic()
         for number, at in enumerate(range(0, len(pcm) - FRAME + 1, FRAME)):
+            time.sleep(max(0.0, begun_s + at / LINE_HZ - time.monotonic()))
             payload = base64.b64encode(encode_ulaw(pcm[at : at + FRAME])).decode()
             media = {"track": "inbound", "chunk": str(number), "timestamp": str(20 * number), "payload": payload}
             self._send({"event": "media", "media": media, "streamSid": self.sid})
