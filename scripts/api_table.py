@@ -98,6 +98,7 @@ def uses_in(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PACKAGES:
             imported |= {alias.asname or alias.name: alias.name for alias in node.names}
     public = set(fastrtc.__all__)
+    with_twins = any(isinstance(node, ast.Constant) and node.value == "_async" for node in ast.walk(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and imported.get(node.id) in public:
             yield imported[node.id]
@@ -106,6 +107,8 @@ def uses_in(tree: ast.Module) -> Iterator[str]:
                 yield node.attr
         elif isinstance(node, ast.Constant) and imported and "_" in str(node.value) and node.value in public:
             yield str(node.value)
+            if with_twins and f"{node.value}_async" in public:
+                yield f"{node.value}_async"
 
 
 def by_relevance(name: str, counts: Mapping[str, int]) -> tuple[str, ...]:
