@@ -10,8 +10,8 @@ delay, 6-30 dB of echo return loss, 100 ppm of drift, noise, one call in five cl
 client (`bursts`: one that leaves 25 dB less, with bursts at full level). Per reply of 10 s: was it held, was it
 interrupted. `near_*_db`: a user speaks over the reply, at that level against the echo; delays are against the same call
 without echo and without guard. `first_reply`: within 1.5 s of the call's first reply, when nothing is known.
-`sounds`: words (recorded; the half of the speakers that the filter was not fitted to) and backchannels (synthetic, by
-espeak-ng, other voices than it was fitted to) over a reply.
+`sounds`: words (recorded; the half of the speakers that the filter was not fitted to) and backchannels (none is
+recorded: espeak-ng, whose voices partly are those that it was fitted to, and hums by formula) over a reply.
 `cost`: CPU of gain and guard while a reply plays over its own echo, in percent of a core.
 """
 

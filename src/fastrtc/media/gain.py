@@ -1,6 +1,6 @@
 """Makes a quiet caller loud enough for a detector; never what anybody is to hear.
 
-Detectors were trained on speech of usual levels: Silero finds every recorded word that peaks at -30 dBFS, but 33 % of
+Detectors were trained on speech of usual levels: every recorded word that peaks at -30 dBFS is answered, but 62 % of
 those at -50 dBFS (``bench/false_interruptions.py``). The level of the caller is not known before the first word, so the
 gain begins at its most, and gives way at once: to anything loud, and to background noise that it would lift into what a
 detector looks at.
