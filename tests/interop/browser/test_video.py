@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, expect
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
+from tests.interop.browser.camera import write_camera
 
 from fastrtc import AdditionalOutputs, AsyncAudioVideoStreamHandler, Stream, VideoStreamHandler, wait_for_item
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-WIDTH, HEIGHT, CAMERA_FPS = 640, 480, 30
+WIDTH, HEIGHT = 640, 480
 SMALL = (32, 24)  # of the pictures that are compared
 
 LOOK = """
@@ -50,16 +51,8 @@ def scene() -> NDArray[np.uint8]:
 
 @pytest.fixture
 def camera(scene: NDArray[np.uint8], tmp_path: Path) -> Path:
-    """The scene as a file for the browser (YUV4MPEG2, BT.601)."""
-    red, green, blue = (scene[..., channel].astype(np.float64) for channel in range(3))
-    luma = 16 + 0.257 * red + 0.504 * green + 0.098 * blue
-    blueness = 128 - 0.148 * red - 0.291 * green + 0.439 * blue
-    redness = 128 + 0.439 * red - 0.368 * green - 0.071 * blue
-    planes = [luma, *(c.reshape(HEIGHT // 2, 2, WIDTH // 2, 2).mean(axis=(1, 3)) for c in (blueness, redness))]
-    frame = b"FRAME\n" + b"".join(plane.round().astype(np.uint8).tobytes() for plane in planes)
-    path = tmp_path / "camera.y4m"
-    path.write_bytes(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{CAMERA_FPS}:1 Ip A1:1 C420jpeg\n".encode() + frame * 10)
-    return path
+    """The scene as a file for the browser."""
+    return write_camera(tmp_path / "camera.y4m", scene)
 
 
 def seen_in(page: Page, element: str) -> NDArray[np.float64]:
