@@ -114,8 +114,9 @@ def mount_page(free_port: int) -> Iterator[Callable[..., MountedPage]]:
         page.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gradio_playwright() -> Iterator[Playwright]:
+    # Not for longer: as long as it runs, no other event loop can run in this thread.
     with sync_playwright() as running:
         yield running
 

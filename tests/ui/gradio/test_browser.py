@@ -303,6 +303,45 @@ def test_a_stream_that_is_only_received(launch_page: Any, launch_browser: Any, o
     assert page.evaluate("sessions.length") == 2
 
 
+@pytest.mark.parametrize("mode", ["send-receive", "send", "receive"])
+def test_a_camera_is_shown_as_the_function_changed_it(
+    launch_page: Any, launch_browser: Any, open_page: Any, mode: Any
+) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def half(frame: Any) -> Any:
+        seen.append(frame.shape)
+        return np.ascontiguousarray(frame[: frame.shape[0] // 4 * 2])
+
+    def send(frame: Any) -> Any:
+        seen.append(frame.shape)
+        return AdditionalOutputs(len(seen))
+
+    def receive() -> Iterator[Any]:
+        while True:
+            yield np.full((120, 160, 3), 200, np.uint8)
+
+    function = {"send-receive": half, "send": send, "receive": receive}[mode]
+    page: Page = open_page(launch_browser(), launch_page(Stream(function, modality="video", mode=mode).ui))
+    page.get_by_role("button", name="Start", exact=True).click()
+    shown = page.locator("video.own" if mode == "send" else "video.reply")
+    expect(shown).to_be_visible()
+    page.wait_for_function("(video) => video.videoWidth > 2", arg=shown.element_handle())
+    width, height = shown.evaluate("(video) => [video.videoWidth, video.videoHeight]")
+    if mode == "receive":
+        assert width / height == 160 / 120
+    else:
+        eventually(page, lambda: bool(seen))
+        whole = seen[-1][1] / seen[-1][0]
+        assert width / height == pytest.approx(whole if mode == "send" else 2 * whole, rel=0.03)
+    assert page.locator("video:visible").count() == 1
+    frame = page.locator(".screen").bounding_box()
+    assert frame is not None
+    assert frame["width"] / frame["height"] == pytest.approx(width / height, rel=0.02)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(shown).to_be_hidden()
+
+
 def test_a_login_protects_the_sessions_too(launch_page: Any, launch_browser: Any, open_page: Any) -> None:
     stream = Stream(Talking(), modality="audio")
     url = launch_page(stream.ui, auth=("ada", "secret"))

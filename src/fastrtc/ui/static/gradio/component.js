@@ -19,6 +19,8 @@ import { View } from "./view.js";
  * @property {"send-receive" | "send" | "receive"} mode
  * @property {"audio" | "video" | "audio-video"} modality
  * @property {"wave" | "textbox"} variant
+ * @property {boolean} mirror_webcam
+ * @property {Partial<RTCRtpSendParameters>} rtp_params
  * @property {string | null} icon
  * @property {string | null} icon_button_color
  * @property {string | null} pulse_color
@@ -84,6 +86,8 @@ class Component {
       observer.disconnect();
       this.#session?.close();
     }).observe(document.body, { childList: true, subtree: true });
+    // Whoever leaves says so: the server need not find out by itself before somebody else may have the place.
+    addEventListener("pagehide", () => this.#session?.close());
     this.#show();
   }
 
@@ -108,8 +112,10 @@ class Component {
     const session = new Session({
       base,
       mode: props.mode,
-      audio: microphone ? (config.track_constraints ?? {}) : false,
+      modality: props.modality,
+      ...constraints(props.modality, config.track_constraints ?? {}, microphone),
       deviceId: this.#deviceId,
+      rtpParams: props.rtp_params,
       rtcConfiguration: config.rtc_configuration ?? undefined,
       transport: wantedTransport(),
     });
@@ -150,6 +156,7 @@ class Component {
       if (!started) trigger("start_recording");
       started = true;
       for (const text of this.#waiting.splice(0)) this.#submit(text);
+      this.#show();
       void this.#listDevices();
     });
     session.on("sendinput", () => {
@@ -179,9 +186,11 @@ class Component {
   }
 
   #show() {
+    const live = this.#live;
+    this.#view.pictures(live ? (this.#session?.outputStream ?? null) : null, live ? (this.#session?.cameraStream ?? null) : null);
     this.#view.show({
       activity: this.#session?.activity ?? "idle",
-      muted: this.#live && (this.#session?.muted ?? false),
+      muted: live && (this.#session?.muted ?? false),
       microphone: this.#microphone,
       failed: this.#failed,
     });
@@ -226,7 +235,8 @@ class Component {
   }
 
   async #listDevices() {
-    if (!this.#microphone || this.#place.props.mode === "receive") return;
+    const { mode, modality } = this.#place.props;
+    if (!this.#microphone || mode === "receive" || modality === "video") return;
     const microphones = (await listMicrophones()).filter(({ label }) => label);
     this.#view.devices(microphones, this.#session?.inputStream?.getAudioTracks()[0]?.getSettings().deviceId);
     this.#show();
@@ -251,6 +261,18 @@ class Component {
     };
     requestAnimationFrame(frame);
   }
+}
+
+/**
+ * A single modality's constraints stand alone, as FastRTC has it.
+ *
+ * @param {Looks["modality"]} modality
+ * @param {MediaTrackConstraints & {audio?: MediaTrackConstraints, video?: MediaTrackConstraints}} given
+ * @param {boolean} microphone
+ */
+function constraints(modality, given, microphone) {
+  const both = modality === "audio-video";
+  return { audio: microphone ? (both ? (given.audio ?? {}) : given) : false, video: both ? (given.video ?? {}) : given };
 }
 
 /** `?transport=websocket` or `?transport=webrtc` in the page's address forces one. */

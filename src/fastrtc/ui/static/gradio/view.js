@@ -72,6 +72,8 @@ export class View {
   #waveHolder = make("div", "wave");
   #text = make("textarea", "text");
   #rings = [make("span", "ring"), make("span", "ring")];
+  #reply = make("video", "reply");
+  #own = make("video", "own");
   #wave;
 
   /**
@@ -82,8 +84,8 @@ export class View {
   constructor(root, looks, actions) {
     this.#looks = looks;
     this.#actions = actions;
-    const typing = looks.variant === "textbox";
-    this.#main = button(looks.icon && !typing ? "main pictured" : "main", actions.toggle);
+    const typing = looks.variant === "textbox" && looks.modality === "audio";
+    this.#main = button(looks.icon && !typing && looks.modality === "audio" ? "main pictured" : "main", actions.toggle);
     this.#mute = button("round mute", actions.mute);
     this.#end = button("round end", actions.end);
     this.#end.append(icon("stop"));
@@ -97,8 +99,11 @@ export class View {
     this.#waveHolder.setAttribute("aria-hidden", "true");
     this.#wave = new Bars(this.#waveHolder, looks.full_screen && !typing ? WIDE_WAVE : SMALL_WAVE);
     this.#prepareText();
-    this.#stage.dataset.variant = typing ? "textbox" : looks.icon ? "icon" : "wave";
-    this.#stage.dataset.size = looks.full_screen && !typing ? "tall" : "compact";
+    for (const video of [this.#reply, this.#own]) this.#prepareVideo(video);
+    this.#own.toggleAttribute("data-mirrored", looks.mirror_webcam);
+    this.#stage.dataset.variant = looks.modality !== "audio" ? "video" : typing ? "textbox" : looks.icon ? "icon" : "wave";
+    this.#stage.dataset.size = looks.full_screen && !typing && looks.modality === "audio" ? "tall" : "compact";
+    this.#stage.toggleAttribute("data-full-screen", looks.full_screen);
     this.#stage.toggleAttribute("data-framed", looks.framed);
     this.#stage.setAttribute("aria-label", looks.caption || "Voice");
     this.#style();
@@ -111,6 +116,10 @@ export class View {
   #layout(typing) {
     const texts = make("div", "texts", this.#state, this.#hint);
     const extras = make("div", "extras", this.#mute, this.#device, this.#end);
+    if (this.#looks.modality !== "audio") {
+      const screen = make("div", "screen", icon("camera"), this.#reply, this.#own);
+      return [screen, make("div", "row", this.#main, texts, extras), this.#notice];
+    }
     if (typing) {
       const line = make("div", "line", this.#waveHolder, texts, extras);
       return [this.#notice, make("div", "composer", this.#text, this.#main, this.#send), line];
@@ -132,6 +141,32 @@ export class View {
     if (typeof icon_radius === "number") style.setProperty("--radius", `${icon_radius}%`);
     if (size.height) style.setProperty("min-height", size.height);
     if (size.width) style.setProperty("width", size.width);
+  }
+
+  /** The session plays the sound. @param {HTMLVideoElement} video */
+  #prepareVideo(video) {
+    video.autoplay = video.muted = video.playsInline = true;
+    video.hidden = true;
+    video.addEventListener("resize", () => {
+      if (video === this.#own && !this.#reply.hidden) return;
+      const ratio = video.videoWidth / video.videoHeight;
+      if (ratio > 0) this.#stage.style.setProperty("--ratio", ratio.toFixed(4));
+    });
+  }
+
+  /**
+   * @param {MediaStream | null} reply
+   * @param {MediaStream | null} own
+   */
+  pictures(reply, own) {
+    const { modality, mode } = this.#looks;
+    // A picture that comes back changed needs no other one of the same camera beside it.
+    const inset = modality === "audio-video" || mode === "send";
+    for (const [video, stream] of /** @type {const} */ ([[this.#reply, reply], [this.#own, inset ? own : null]])) {
+      const shown = stream?.getVideoTracks().length ? stream : null;
+      video.hidden = shown === null;
+      if (video.srcObject !== shown) video.srcObject = shown;
+    }
   }
 
   #prepareText() {
@@ -166,20 +201,20 @@ export class View {
 
   /** @param {Shown} shown */
   show({ activity, muted, microphone, failed }) {
-    const { mode, variant, button_labels } = this.#looks;
+    const { mode, modality, variant, button_labels } = this.#looks;
     const over = activity === "idle" || activity === "ended";
     const waiting = activity === "connecting" || activity === "reconnecting";
-    const typing = variant === "textbox";
+    const typing = variant === "textbox" && modality === "audio";
     this.#stage.dataset.activity = activity;
     this.#stage.toggleAttribute("data-live", !over && !waiting);
     this.#stage.toggleAttribute("data-muted", muted);
-    const { state, hint } = phrases(activity, { mode, typing, muted, microphone, failed });
+    const { state, hint } = phrases(activity, { mode, modality, typing, muted, microphone, failed });
     if (this.#state.textContent !== state) this.#state.textContent = state;
     this.#hint.textContent = hint;
     // A session that is only typed may get a microphone at any time.
     const talks = !over && (microphone || !typing);
-    this.#showMain(talks ? buttonLabel(activity, mode, button_labels) : button_labels.start || "Talk", talks, waiting);
-    const mutable = !over && !waiting && microphone && mode !== "receive";
+    this.#showMain(buttonLabel(talks ? activity : "idle", mode, modality, button_labels), talks, waiting);
+    const mutable = !over && !waiting && microphone && mode !== "receive" && modality !== "video";
     this.#mute.hidden = !mutable;
     this.#mute.replaceChildren(icon(muted ? "muted" : "microphone"));
     this.#mute.setAttribute("aria-pressed", String(muted));
@@ -197,10 +232,11 @@ export class View {
    * @param {boolean} waiting
    */
   #showMain(label, running, waiting) {
-    const { mode, variant, icon: picture } = this.#looks;
-    const shape = waiting ? "waiting" : running ? "stop" : mode === "receive" ? "play" : "microphone";
+    const { mode, modality, icon: picture } = this.#looks;
+    const start = mode === "receive" ? "play" : modality === "audio" ? "microphone" : "camera";
+    const shape = waiting ? "waiting" : running ? "stop" : start;
     this.#main.toggleAttribute("data-running", running);
-    if (picture && variant !== "textbox") {
+    if (picture && this.#stage.dataset.variant === "icon") {
       const image = make("img", "picture");
       image.src = picture;
       image.alt = "";
