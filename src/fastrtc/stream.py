@@ -79,14 +79,16 @@ class Stream:
     """Serves a handler over WebRTC, WebSocket and telephone.
 
     Args:
-        handler: ``ReplyOnPause`` or another stream handler; every session gets a ``copy()`` of it.
+        handler: ``ReplyOnPause`` or another stream handler; every session gets a ``copy()`` of it. For video also a
+            function of an image, or a ``VideoStreamHandler`` around one.
         additional_outputs_handler: Updates the page's components with additional outputs.
         mode: Direction of the media, as the client sees it.
         modality: Kind of the media. A handler of audio is served as audio whatever is said here.
         concurrency_limit: Sessions at once; ``"default"`` and None mean one.
         time_limit: Seconds that a session may last.
         allow_extra_tracks: Ignore tracks of the client that the modality does not use, instead of refusing them.
-        rtp_params: Parameters for the browser's RTP senders.
+        rtp_params: ``RTCRtpSendParameters``: ``degradationPreference`` and ``encodings`` with ``maxBitrate``,
+            ``maxFramerate`` or ``scaleResolutionDownBy``, for the video that the browser and this side send.
         rtc_configuration: ICE servers for the browser: a dict, or a function or coroutine function that makes one.
         server_rtc_configuration: ICE servers for this side.
         track_constraints: What the browser asks of its devices.

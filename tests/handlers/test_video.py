@@ -320,7 +320,7 @@ class Both(AudioVideoStreamHandler):
         self.pictures.put(frame)
 
     def video_emit(self) -> Any:
-        return self.pictures.get()
+        return np.flip(self.pictures.get(), axis=0)  # fails when it is woken with None
 
 
 def test_a_handler_of_both_that_blocks_can_be_closed() -> None:
@@ -330,6 +330,7 @@ def test_a_handler_of_both_that_blocks_can_be_closed() -> None:
         await wire.until(lambda: len(wire.shown) == 3)
         assert wire.values == [0, 1, 2]
         await asyncio.wait_for(session.close("over"), WAIT_S)
+        assert wire.sent("error") == []
         names = [thread.name for thread in threading.enumerate() if thread.name.startswith("fastrtc-a-video")]
         assert names == []
 

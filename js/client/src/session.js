@@ -245,6 +245,7 @@ export class Session extends EventTarget {
   }
 
   #websocket() {
+    this.#camera.close(); // it carries sound only
     const { connectTimeoutMs = 5000, inputRateHz, outputRateHz, mode, play = true } = this.#options;
     return new WebSocketTransport(
       {

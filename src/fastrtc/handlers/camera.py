@@ -100,7 +100,8 @@ class SyncCamera(Camera):
             run_supervised(lambda seen=frame: self._take(seen.to_picture()), self._report)  # type: ignore[misc]
 
     def _report(self, error: BaseException) -> None:
-        self._speaker.report(error, None)
+        if not self._closed:
+            self._speaker.report(error, None)
 
 
 class AsyncCamera(Camera):

@@ -110,7 +110,8 @@ class SyncProjector:
             self._canvas.show(value)
 
     def _report(self, error: BaseException) -> None:
-        self._speaker.report(error, None)
+        if not self._closed.is_set():  # what the handler raises when it is woken at the end concerns nobody
+            self._speaker.report(error, None)
 
 
 class AsyncProjector:
