@@ -18,9 +18,10 @@ from tests.fakes.serving import serving
 
 from fastrtc.cli import make_app
 from fastrtc.client import Call, connect
-from fastrtc.errors import FastRTCError
+from fastrtc.errors import FastRTCError, SignalingError
 from fastrtc.handlers.base import StreamHandler
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
+from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 from fastrtc.outputs import AdditionalOutputs, WebRTCData
 from fastrtc.stream import Stream
 from fastrtc.testing import ScriptedVad
@@ -146,6 +147,23 @@ def test_an_app_may_take_the_outputs_of_an_offer_itself() -> None:
 
 def test_outputs_for_nobody_are_dropped() -> None:
     make_stream().set_additional_outputs("nobody")(AdditionalOutputs(1))
+
+
+def test_that_there_is_no_recogniser_is_said_when_the_app_starts_and_to_the_client(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream = Stream(ReplyOnStopWords(answers, ["computer"], model=ScriptedVad()), modality="audio", verbose=False)
+
+    async def run(url: str) -> SignalingError:
+        with pytest.raises(SignalingError, match="handler_failed") as refused:
+            async with connect(url, "websocket"):
+                pass
+        return refused.value
+
+    with serving(make_app(stream)) as served:
+        refusal = asyncio.run(run(served.url))
+    assert "stt_model=" in str(refusal.detail["detail"])
+    assert "no session can start: this version of fastrtc brings no speech recogniser" in caplog.text
 
 
 def test_there_is_no_fastphone() -> None:

@@ -16,7 +16,7 @@ from fastrtc.handlers.endpoint import Endpoint
 from fastrtc.handlers.hearing import Ear
 from fastrtc.handlers.listening import judge_all
 from fastrtc.handlers.reply import values_of
-from fastrtc.handlers.wake import RestOfWord, WakeListener
+from fastrtc.handlers.wake import LONGEST_S, RestOfWord, WakeListener
 from fastrtc.media.ring import AudioRing
 from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.machine import CancelReply, Decision, Floor, HoldReply, StartReply, TurnMachine
@@ -39,6 +39,8 @@ class StandaloneTurns:
     Args:
         handler: Whose function is called.
     """
+
+    memory_s = 1.0
 
     def __init__(self, handler: ReplyOnPause) -> None:
         self._handler = handler
@@ -69,7 +71,7 @@ class StandaloneTurns:
             self._ear.hear(pcm)
             if self._ear.listener is not None:
                 judge_all([self._ear.listener])
-            keep = self._ring.end - self._endpoint.settings.pre_roll_samples - self._rate_hz
+            keep = self._ring.end - self._endpoint.settings.pre_roll_samples - round(self.memory_s * self._rate_hz)
             needed = self._machine.needed_from
             self._ring.keep_from(keep if needed is None else min(keep, needed))
 
@@ -214,6 +216,8 @@ class StandaloneStopWords(StandaloneTurns):
     Args:
         handler: Whose recogniser and function are called.
     """
+
+    memory_s = LONGEST_S
 
     def __init__(self, handler: ReplyOnStopWords) -> None:
         super().__init__(handler)

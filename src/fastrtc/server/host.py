@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastrtc.errors import ConfigurationError, MissingExtraError, SignalingError
 from fastrtc.handlers.base import StreamHandlerBase
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
+from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 from fastrtc.handlers.supervisor import run_supervised
 from fastrtc.handlers.video import VideoFunction
 from fastrtc.link import VideoLink
@@ -58,11 +59,14 @@ class SessionHost:
 
     def warm_up(self) -> None:
         """Load what the first session would have to wait for; any thread."""
-        if isinstance(self._handler, ReplyOnPause) and self._handler.model is None:
-            try:
+        handler = self._handler
+        try:
+            if isinstance(handler, ReplyOnPause) and handler.model is None:
                 get_silero_model()
-            except MissingExtraError as error:
-                logger.warning("no session can start: %s", error)
+            if isinstance(handler, ReplyOnStopWords):
+                _ = handler.stt_model
+        except MissingExtraError as error:
+            logger.warning("no session can start: %s", error)
 
     def new_handler(self) -> StreamHandlerBase:
         """A copy of the app's handler.

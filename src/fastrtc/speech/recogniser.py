@@ -15,8 +15,9 @@ def get_stt_model(model: Literal["moonshine/base", "moonshine/tiny"] = "moonshin
         MissingExtraError: It cannot be had: this version brings none.
     """
     error = MissingExtraError("speech recognition", "stt")
-    error.msg = (
+    error.msg = (  # What a user sees of an ImportError; no package would help yet.
         f"this version of fastrtc brings no speech recogniser, so {model!r} cannot be had; give ReplyOnStopWords one "
         "of your own, an object with a method stt((rate, array)) -> str: stt_model=..."
     )
+    error.args = (error.msg,)
     raise error
