@@ -149,6 +149,8 @@ def test_constraints_reach_the_camera(watch: Callable[..., Page]) -> None:
     assert (settings["width"], settings["height"]) == (320, 240)
     assert settings["frameRate"] <= 10
     expect(tab.locator("#reply-video")).to_be_hidden()
+    tab.evaluate("() => sessions[0].on('output', ([width]) => { window.told = width; })")
+    tab.wait_for_function("() => window.told === 320")
 
 
 def test_a_generator_is_watched(watch: Callable[..., Page]) -> None:

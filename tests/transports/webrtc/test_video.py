@@ -17,6 +17,8 @@ from fastrtc.transports.webrtc.sdp import sent_kinds
 pytest.importorskip("wrtc", reason="wrtc is not installed")
 pytest.importorskip("aiortc", reason="the extra aiortc is not installed")
 
+from fastrtc.transports.webrtc.wrtc_video import WrtcFrame, native_buffer
+
 pytestmark = pytest.mark.timeout(120)
 
 PAIRS = [("wrtc", "wrtc"), ("wrtc", "aiortc"), ("aiortc", "wrtc"), ("aiortc", "aiortc")]
@@ -138,6 +140,16 @@ def test_the_encoder_takes_its_limits():
         await closed(caller, answerer)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("rotation", "corner"), [(0, (0, 0)), (90, (0, -1)), (180, (-1, -1)), (270, (-1, 0))])
+def test_what_a_phone_sends_turned_is_upright(rotation, corner):
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:10, :10] = 250  # to be turned clockwise by the rotation
+    seen = WrtcFrame(native_buffer(image), rotation).to_picture()
+    assert seen.shape == ((40, 60, 3) if rotation % 180 == 0 else (60, 40, 3))
+    corners = {(row, column): int(seen[row, column, 0]) for row in (0, -1) for column in (0, -1)}
+    assert max(corners, key=corners.get) == corner
 
 
 def test_nothing_is_written_or_read_after_the_end():
