@@ -103,14 +103,16 @@ def wait_until(page: Page, element: str, wanted: NDArray[np.float64]) -> NDArray
     return seen_in(page, element)
 
 
-def test_a_function_flips_the_camera(watch: Callable[..., Page], scene: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize("engine", ["wrtc", "aiortc"])
+def test_a_function_flips_the_camera(engine: str, watch: Callable[..., Page], scene: NDArray[np.uint8]) -> None:
+    pytest.importorskip(engine)
     shapes = set()
 
     def flip(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         shapes.add((image.shape, str(image.dtype), image.flags.c_contiguous))
         return np.flip(image, axis=0)
 
-    tab = watch(Stream(flip, modality="video", mode="send-receive"))
+    tab = watch(Stream(flip, modality="video", mode="send-receive", engine=engine))
     reply = wait_until(tab, "reply-video", shrunk(np.flipud(scene)))
     own = wait_until(tab, "own-video", shrunk(scene))
     assert difference(reply, np.flipud(own)) < 8
