@@ -13,10 +13,14 @@ import pytest
 from fastrtc.audio import PCM
 from fastrtc.errors import ConfigurationError, MissingExtraError
 from fastrtc.events import ReplyInterrupted
+from fastrtc.handlers.endpoint import Endpoint
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 from fastrtc.handlers.stop_word_driver import StopWordDriver
+from fastrtc.handlers.wake import WakeListener
+from fastrtc.media.ring import AudioRing
 from fastrtc.testing import Rehearsal, ScriptedVad
+from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.options import AlgoOptions
 
 RATE = 16_000
@@ -329,6 +333,29 @@ def test_without_a_session_it_needs_the_stop_word_too() -> None:
     assert audio.shape[0] == 1
     assert spoken(audio[0])["please"] == 0.8
     assert "time" not in spoken(audio[0])
+
+
+def test_windows_from_before_it_listened_are_no_speech_to_ask_about() -> None:
+    stt, heard, errors = ReadsSamples(), [], []
+
+    class AtOnce:
+        def compute(self, work: Any, then: Any, failed: Any) -> None:
+            then(work())
+
+    handler = ReplyOnStopWords(echo, ["computer"], input_sample_rate=RATE, model=ScriptedVad(), stt_model=stt)
+    ring = AudioRing(RATE)
+    ring.append(np.full(RATE + 512, WORDS["computer"], np.int16))
+    gate = Endpoint.of(handler).settings.gate
+    wake = WakeListener(handler, ring, gate, AtOnce(), lambda end, windows: heard.append(end), errors.append)
+    wake.begin(RATE + 512)
+    for start in range(0, RATE, 512):
+        wake.hear(SpeechWindow(start, start + 512, 0.9))
+    wake.hear(SpeechWindow(RATE, RATE + 512, 0.0))
+    assert (stt.asked, heard, errors) == ([], [], [])
+    ring.append(np.full(RATE, WORDS["computer"], np.int16))
+    for start in range(RATE, 2 * RATE - 512, 512):
+        wake.hear(SpeechWindow(start, start + 512, 0.9))
+    assert RATE * 1.3 < heard[0] < RATE * 1.6
 
 
 def test_copies_have_the_same_settings_and_share_the_recogniser() -> None:

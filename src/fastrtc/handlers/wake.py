@@ -97,6 +97,8 @@ class WakeListener:
     def _ask(self, speech_start: int, at: int) -> None:
         earliest = max(at - round(LONGEST_S * self._rate_hz), self._from, self._ring.start)
         start = max(speech_start - round(LEAD_S * self._rate_hz), earliest)
+        if start >= at:
+            return  # Windows are judged a little later than their audio comes, so this one may lie before `begin`.
         audio = self._ring.slice(start, at)
         known, self._asked_upto, self._asking = self._asked_upto, at, True
         number = self._round
