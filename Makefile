@@ -64,7 +64,7 @@ browser:
 
 docs: $(STAMPS)/dev ## the documentation, into site/
 	@$(BIN)/python scripts/api_table.py
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "Open site/index.html."
 
 bench: $(STAMPS)/dev ## every figure, into bench/out/*.json
