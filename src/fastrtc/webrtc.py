@@ -17,6 +17,11 @@ __all__ = ["WebRTC"]
 class _Front(type):
     """A class whose instances are of another class."""
 
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(_component_class(), name)
+
     def __instancecheck__(cls, instance: object) -> bool:
         component = sys.modules.get("fastrtc.ui.gradio.component")
         return component is not None and isinstance(instance, component.StreamComponent)

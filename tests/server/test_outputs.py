@@ -57,6 +57,28 @@ def test_an_id_may_come_back() -> None:
     asyncio.run(asyncio.wait_for(scenario(), 10))
 
 
+def test_what_a_session_left_can_be_read_once_and_soon() -> None:
+    async def scenario() -> None:
+        queues = OutputQueues(keep_left_s=0.0)
+        for values, waits in (((1, 2), 0), ((3,), 1)):
+            put(queues.open("a"), *values)
+            queues.close("a")
+            for _ in range(waits * 3):
+                await asyncio.sleep(0)
+            assert await values_of(queues, "a") == ([] if waits else [1, 2])
+            assert await values_of(queues, "a") == []
+        put(queues.open("a"), "old")
+        queues.close("a")
+        queues.open("a")
+        listening = asyncio.create_task(values_of(queues, "a"))
+        await asyncio.sleep(0)
+        put(queues["a"], "new")
+        queues.close("a")
+        assert await listening == ["new"]
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
 def test_waiting_for_a_session_that_never_comes_ends_and_leaves_nothing() -> None:
     async def scenario() -> None:
         queues = OutputQueues(unknown_session_timeout_s=0.01)

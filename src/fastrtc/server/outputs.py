@@ -11,6 +11,7 @@ from fastrtc.outputs import AdditionalOutputs
 
 MAX_OUTPUTS = 1_000
 UNKNOWN_SESSION_TIMEOUT_S = 60.0
+KEEP_LEFT_S = 10.0
 _REMEMBERED_ENDS = 256
 
 
@@ -105,10 +106,14 @@ async def pass_on(outputs: AsyncIterator[AdditionalOutputs], take: Callable[[Add
 class OutputQueues(Mapping[str, OutputQueue]):
     """The queues by session id; an app may listen before the session exists."""
 
-    def __init__(self, unknown_session_timeout_s: float = UNKNOWN_SESSION_TIMEOUT_S) -> None:
+    def __init__(
+        self, unknown_session_timeout_s: float = UNKNOWN_SESSION_TIMEOUT_S, keep_left_s: float = KEEP_LEFT_S
+    ) -> None:
         self._queues: dict[str, OutputQueue] = {}
         self._ended: deque[str] = deque(maxlen=_REMEMBERED_ENDS)
+        self._left: dict[str, OutputQueue] = {}
         self._unknown_session_timeout_s = unknown_session_timeout_s
+        self._keep_left_s = keep_left_s
 
     def __getitem__(self, session_id: str) -> OutputQueue:
         return self._queues[session_id]
@@ -123,25 +128,30 @@ class OutputQueues(Mapping[str, OutputQueue]):
         """The queue of a session that begins."""
         if session_id in self._ended:
             self._ended.remove(session_id)
+        self._left.pop(session_id, None)
         queue = self._queues.setdefault(session_id, OutputQueue())
         queue.has_session = True
         return queue
 
     def close(self, session_id: str) -> None:
-        """The session is over: what it left can still be read by those who listen."""
+        """The session is over: what it left can still be read by those who listen, and once by who asks soon after."""
         queue = self._queues.pop(session_id, None)
         if queue is not None:
             queue.end()
             self._ended.append(session_id)
+            if len(queue) and not queue.wanted:
+                self._left[session_id] = queue
+                asyncio.get_running_loop().call_later(self._keep_left_s, self._drop_left, session_id, queue)
 
     async def listen(self, session_id: str) -> AsyncIterator[AdditionalOutputs]:
-        """The outputs of a session until it ends; at once over for one that has ended.
+        """The outputs of a session until it ends; of one that has ended, those that nobody has read.
 
         For an id without a session it waits a minute for one to begin.
         """
-        if session_id in self._ended:
+        left = self._left.pop(session_id, None)
+        if session_id in self._ended and left is None:
             return
-        queue = self._queues.setdefault(session_id, OutputQueue())
+        queue = self._queues.setdefault(session_id, OutputQueue()) if left is None else left
         try:
             while True:
                 timeout_s = None if queue.has_session else self._unknown_session_timeout_s
@@ -175,6 +185,10 @@ class OutputQueues(Mapping[str, OutputQueue]):
         if outputs is None:
             raise TimeoutError(f"the session {session_id!r} is over")
         return outputs
+
+    def _drop_left(self, session_id: str, queue: OutputQueue) -> None:
+        if self._left.get(session_id) is queue:
+            del self._left[session_id]
 
     def _forget_unused(self, session_id: str, queue: OutputQueue) -> None:
         if not queue.has_session and not queue.wanted and self._queues.get(session_id) is queue:

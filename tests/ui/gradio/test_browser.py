@@ -217,15 +217,23 @@ def test_a_full_server_says_so(launch_page: Any, launch_browser: Any, open_page:
 
 def test_the_handler_may_end_the_session(launch_page: Any, launch_browser: Any, open_page: Any) -> None:
     def answer(data: WebRTCData) -> Iterator[Any]:
-        yield tone(0.1)
+        yield AdditionalOutputs("last words")
         yield CloseStream("That was all")
 
-    stream = Stream(ReplyOnPause(answer), modality="audio", ui_args={"variant": "textbox"})
+    shown = gr.Textbox(label="Shown")
+    stream = Stream(
+        ReplyOnPause(answer),
+        modality="audio",
+        ui_args={"variant": "textbox"},
+        additional_outputs=[shown],
+        additional_outputs_handler=lambda _, after: after,
+    )
     page: Page = open_page(launch_browser(), launch_page(stream.ui))
     page.get_by_label("Message").fill("hello")
     page.keyboard.press("Enter")
     activity(page, "ended")
     expect(page.locator(".notice")).to_contain_text("That was all")
+    expect(page.get_by_label("Shown")).to_have_value("last words")
 
 
 # ---------------------------------------------------------------------- states

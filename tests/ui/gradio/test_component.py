@@ -59,6 +59,13 @@ class Recorded:
         for outputs in self._outputs:
             yield outputs
 
+    async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
+        self.told.append(("fetch", webrtc_id))
+        return self._outputs[0]
+
+    async def update_connection(self, webrtc_data: Any, desired_state: Any) -> None:
+        self.told.append(("update", webrtc_data, desired_state))
+
     def mount(self, app: Starlette, path: str = "", tags: Any = None) -> None:
         Stream(Silent(), verbose=False).mount(app, path, tags)
 
@@ -108,6 +115,12 @@ def test_front_and_component_have_the_same_arguments() -> None:
     front, inside = inspect.signature(WebRTC), inspect.signature(StreamComponent)
     assert list(front.parameters) == list(inside.parameters)
     assert [p.default for p in front.parameters.values()] == [p.default for p in inside.parameters.values()]
+
+
+def test_the_fronts_methods_are_the_components() -> None:
+    assert WebRTC.stream.__qualname__ == "StreamComponent.stream"
+    with pytest.raises(AttributeError):
+        _ = WebRTC.no_such_method
 
 
 def test_it_is_no_base_class() -> None:
@@ -236,6 +249,21 @@ def test_inputs_reach_the_session() -> None:
     ]
 
 
+def test_what_a_stream_does_the_component_does_for_its_sessions() -> None:
+    stream = Recorded([AdditionalOutputs(1)])
+    component = StreamComponent()
+    component.serve(stream, None)
+
+    async def scenario() -> None:
+        component.set_input("abc", 1)
+        assert [outputs.args async for outputs in component.output_stream("abc")] == [(1,)]
+        assert (await component.fetch_latest_output("abc")).args == (1,)
+        await component.update_connection("abc", "closed")
+
+    asyncio.run(scenario())
+    assert stream.told == [("abc", 1), ("follow", "abc"), ("fetch", "abc"), ("update", "abc", "closed")]
+
+
 def outputs_of(fn: Callable[..., Any], yielded: list[AdditionalOutputs], *values: Any) -> list[Any]:
     """What Gradio gets from the listener of ``on_additional_outputs`` with two components, both ways."""
     component = StreamComponent()
@@ -257,6 +285,12 @@ def test_outputs_are_passed_with_the_values_before_them() -> None:
     yielded = [AdditionalOutputs("b"), AdditionalOutputs("c")]
     given = outputs_of(lambda text, number, more: (text + more, number + 1), yielded, "a", 1)
     assert given == [("ab", 2), ("abc", 3)]
+
+
+def test_without_outputs_nothing_is_changed() -> None:
+    assert outputs_of(lambda *_: "never called", [], "a", 1) == [(gr.skip(), gr.skip())]
+    assert Carrier([], [gr.Textbox()]).unchanged == gr.skip()
+    assert Carrier([], []).unchanged is None
 
 
 def test_an_outputs_handler_may_be_async_and_update_properties() -> None:

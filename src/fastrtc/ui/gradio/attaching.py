@@ -9,7 +9,7 @@ and under the component's token, which only visitors know who may see the page: 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from weakref import WeakKeyDictionary
 
 from starlette.applications import Starlette
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.routing import BaseRoute
 
-    from fastrtc.outputs import AdditionalOutputs
+    from fastrtc.outputs import AdditionalOutputs, WebRTCData
 
 PREFIX = "/gradio_api/fastrtc"
 
@@ -38,6 +38,10 @@ class ComponentStream(Protocol):
     def trigger_response(self, webrtc_id: str) -> None: ...
 
     def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]: ...
+
+    async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs: ...
+
+    async def update_connection(self, webrtc_data: str | WebRTCData, desired_state: Literal["closed"]) -> None: ...
 
 
 class Attachments:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import gradio as gr
 from gradio.blocks import Block
 
 
 class Carrier:
     """Keeps the arguments of a handler that is called again and again in one Gradio event.
 
-    Gradio reads the inputs once, when the event begins, and this event lasts as long as the conversation. A component
-    that is an input and an output gets what the handler gave last, so that a handler may append to a chat.
+    Gradio reads the inputs once, when the event begins, and one event may show many outputs. A component that is an
+    input and an output gets what the handler gave last, so that a handler may append to a chat.
 
     Args:
         inputs: The components whose values are the handler's first arguments.
@@ -30,6 +31,12 @@ class Carrier:
             given[component._id] if component._id in given and _is_plain(given[component._id]) else value
             for component, value in zip(self._inputs, values, strict=True)
         ]
+
+    @property
+    def unchanged(self) -> Any:
+        """What a handler gives that leaves its outputs as they are."""
+        skipped = [gr.skip() for _ in self._outputs]
+        return skipped[0] if len(skipped) == 1 else tuple(skipped) or None
 
     def _by_component(self, result: Any) -> dict[int, Any]:
         if isinstance(result, Mapping) and result and all(isinstance(key, Block) for key in result):

@@ -19,11 +19,12 @@ from gradio.components.base import server
 from gradio.events import EventListener
 
 from fastrtc.errors import ConfigurationError
-from fastrtc.outputs import WebRTCData
+from fastrtc.outputs import AdditionalOutputs, WebRTCData
 from fastrtc.ui.gradio.attaching import Attachments, ComponentStream
 from fastrtc.ui.gradio.carrying import Carrier
 
 START = "start_webrtc_stream"
+FOLLOW_S = 1.0
 
 SCRIPT = """
 (async () => {
@@ -323,23 +324,29 @@ class StreamComponent(gr.HTML, metaclass=_WithoutStub):  # type: ignore[misc]
         Args:
             fn: Called with the values of ``inputs`` and then the yielded ones; gives the values of ``outputs``. A
                 component in both has the value that ``fn`` gave last.
-            inputs: Components, read when a session begins.
+            inputs: Components.
             outputs: Components.
             js: Runs in the page before.
-            concurrency_limit: Sessions at once whose outputs are followed; ``"default"``: all.
+            concurrency_limit: Sessions at once whose outputs are shown; ``"default"``: all.
             concurrency_id: Group of Gradio's queue.
-            show_progress: How the components show that they may change, which is as long as the session lasts.
-                ``"full"`` would cover them all that time and is taken as ``"hidden"``.
-            queue: Ignored: what lasts as long as a session always goes through Gradio's queue.
+            show_progress: How the components show that they change. ``"full"`` would cover them each time and is taken
+                as ``"hidden"``.
+            queue: Ignored: this always goes through Gradio's queue.
         """
         carrier = Carrier(_listed(inputs), _listed(outputs))
 
         async def follow(webrtc: WebRTCData | str | None, *values: Any) -> AsyncIterator[Any]:
-            given = list(values)
-            async for beside in self.served().output_stream(_id_of(webrtc)):
+            given, shown = list(values), False
+            following = self.served().output_stream(_id_of(webrtc))
+            # An event that lasted as long as the session would keep servers from stopping: they wait for connections.
+            while (beside := await _next_within(following, FOLLOW_S)) is not None:
                 result = await _called(fn, *given, *beside.args)
                 given = carrier.after(given, result)
+                shown = True
                 yield result
+            if not shown:
+                # Gradio clears the components of a generator that ends without a value.
+                yield carrier.unchanged
 
         return self.state_change(
             follow,
@@ -349,9 +356,27 @@ class StreamComponent(gr.HTML, metaclass=_WithoutStub):  # type: ignore[misc]
             concurrency_limit=None if concurrency_limit == "default" else concurrency_limit,
             concurrency_id=concurrency_id,
             show_progress="hidden" if show_progress == "full" else show_progress,
-            trigger_mode="multiple",
+            trigger_mode="always_last",
             api_visibility="private",
         )
+
+    # ------------------------------------------------------------------ as of a Stream
+
+    def set_input(self, webrtc_id: str, *args: Any) -> None:
+        """Give a session the values of its inputs; see ``Stream.set_input``."""
+        self.served().set_input(webrtc_id, *args)
+
+    def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
+        """The additional outputs of a session; see ``Stream.output_stream``."""
+        return self.served().output_stream(webrtc_id)
+
+    async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
+        """The oldest additional outputs that were not fetched; see ``Stream.fetch_latest_output``."""
+        return await self.served().fetch_latest_output(webrtc_id)
+
+    async def update_connection(self, webrtc_data: str | WebRTCData, desired_state: Literal["closed"]) -> None:
+        """Ask a session's client to bring its connection into a state; see ``Stream.update_connection``."""
+        await self.served().update_connection(webrtc_data, desired_state)
 
     # ------------------------------------------------------------------ listeners
 
@@ -397,6 +422,15 @@ def picture(icon: str | None) -> str | None:
     if not path.is_file() or not kind.startswith("image/"):
         raise ConfigurationError(f"icon must be a URL or the path of a picture, and {icon!r} is neither")
     return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+async def _next_within(outputs: AsyncIterator[AdditionalOutputs], seconds: float) -> AdditionalOutputs | None:
+    """The next outputs; None once the session is over, or when none came for a while."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await anext(outputs)
+    except (TimeoutError, StopAsyncIteration):
+        return None
 
 
 async def _called(fn: Callable[..., Any], *args: Any) -> Any:

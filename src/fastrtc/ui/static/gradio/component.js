@@ -1,7 +1,7 @@
 /**
  * The Gradio component: connects a session of the browser client with the page around it.
  *
- * Gradio's events do the rest: `tick` sends the inputs, `state_change` follows the additional outputs, `submit` is a
+ * Gradio's events do the rest: `tick` sends the inputs, `state_change` shows the additional outputs, `submit` is a
  * typed turn; `error`, `warning` and `info` are Gradio's own and show toasts. Every session is announced by the event
  * `fastrtc:session` on the document, with the `Session` as its detail.
  *
@@ -152,7 +152,6 @@ class Component {
     session.on("connected", ({ fallback }) => {
       this.#name(session);
       if (fallback) this.#view.notify(fallbackNotice(fallback));
-      trigger("state_change");
       if (!started) trigger("start_recording");
       started = true;
       for (const text of this.#waiting.splice(0)) this.#submit(text);
@@ -163,6 +162,10 @@ class Component {
       // The handler may ask before this side knows that it is connected.
       this.#name(session);
       trigger("tick");
+    });
+    session.on("fetchoutput", () => {
+      this.#name(session);
+      trigger("state_change");
     });
     session.on("problem", (message) => trigger("error", message));
     session.on("notice", (message) => trigger("warning", message));
