@@ -21,7 +21,7 @@ from fastrtc.turns.patience import FixedPatience
 from fastrtc.turns.user_turn import AskDetector, Paused, Started, UserState
 
 SIZE = 512  # 32 ms at 16 kHz
-PRE_ROLL = 12_800
+PRE_ROLL = 14_400
 SETTINGS = turn_settings(
     AlgoOptions(hold_speech_s=0.09, interrupt_speech_s=0.3, resume_silence_s=0.5),
     rate_hz=16_000,

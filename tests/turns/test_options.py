@@ -62,7 +62,7 @@ def test_in_samples() -> None:
     assert settings.gate.window_samples == 28_800
     assert settings.gate.min_speech_samples == 12_000
     assert settings.gate.release == pytest.approx(0.45)
-    assert settings.pre_roll_samples == 38_400
+    assert settings.pre_roll_samples == 43_200
     assert settings.max_speech_samples == 480_000
     assert settings.can_interrupt is False
     assert settings.ms(480) == 10.0

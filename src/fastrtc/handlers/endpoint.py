@@ -17,7 +17,8 @@ from fastrtc.vad.protocol import StreamingModel
 if TYPE_CHECKING:
     from fastrtc.handlers.reply_on_pause import ReplyOnPause
 
-DEFAULT_THRESHOLD = 0.5
+DEFAULT_THRESHOLD = 0.6
+"""Without hysteresis: a window that is let go of sooner ends the turn sooner, and pauses are judged anyway."""
 DEFAULT_MIN_SPEECH_MS = 64.0
 DEFAULT_PAD_MS = 400.0
 DETECTOR_MEMORY_S = 8.0
@@ -55,6 +56,7 @@ class Endpoint:
             options,
             rate_hz=handler.input_sample_rate,
             threshold=silero.threshold if silero else DEFAULT_THRESHOLD,
+            release=None if silero else DEFAULT_THRESHOLD,
             min_speech_ms=_min_speech_ms(silero) if streaming else 0.0,
             speech_pad_ms=silero.speech_pad_ms if silero else DEFAULT_PAD_MS,
             can_interrupt=handler.can_interrupt,

@@ -63,7 +63,7 @@ class AlgoOptions:
     started_talking_threshold: float = 0.2
     speech_threshold: float = 0.1
     max_continuous_speech_s: float = math.inf
-    pre_roll_s: float = 0.8
+    pre_roll_s: float = 0.9
     shortest_silence_s: float | None = None
     longest_silence_s: float | None = None
     turn_detector: TurnDetector | Literal["sound", "silence"] = "sound"
@@ -172,6 +172,7 @@ def turn_settings(
     *,
     rate_hz: int,
     threshold: float,
+    release: float | None = None,
     min_speech_ms: float,
     speech_pad_ms: float,
     can_interrupt: bool,
@@ -183,6 +184,7 @@ def turn_settings(
         options: The user's ``AlgoOptions``.
         rate_hz: The session's input rate.
         threshold: Speech probability that counts as speech.
+        release: Probability below which speech ends; None: 0.15 less, as Silero has it.
         min_speech_ms: Speech shorter than this does not start a turn.
         speech_pad_ms: Padding that FastRTC adds to speech before it compares with ``started_talking_threshold``.
         can_interrupt: Whether speech over a reply does anything.
@@ -197,7 +199,7 @@ def turn_settings(
         rate_hz=rate_hz,
         gate=GateSettings(
             threshold=threshold,
-            release=max(threshold - 0.15, 0.01),
+            release=max(threshold - 0.15, 0.01) if release is None else release,
             window_samples=samples(options.audio_chunk_duration),
             min_speech_samples=samples(wanted_ms / 1000.0),
         ),
