@@ -213,3 +213,22 @@ def test_backpressure_holds_for_replies_in_virtual_time() -> None:
     played = rehearsal.link.take().size // 480
     assert played <= yielded <= played + 7
     rehearsal.close()
+
+
+def test_a_client_that_sends_nothing_is_silent() -> None:
+    rehearsal = Rehearsal(handler(lambda audio: iter((tone(),)), (0.5, 1.5)), RATE)
+    rehearsal.silence(1.2)
+    assert names(rehearsal) == ["user_started_speaking"]
+    rehearsal.nothing(3.0)
+    assert names(rehearsal)[1:4] == ["user_stopped_speaking", "turn_committed", "reply_started"]
+    assert len(rehearsal.calls) == 1
+
+
+def test_a_client_that_sends_nothing_times_out() -> None:
+    options = AlgoOptions(idle_timeout_s=3.0)
+    quiet = ReplyOnPause(lambda audio: None, algo_options=options, model=ScriptedVad())
+    rehearsal = Rehearsal(quiet, 48_000)
+    rehearsal.nothing(3.0)
+    assert rehearsal.hung_up is None
+    rehearsal.nothing(1.1)
+    assert rehearsal.hung_up == "idle_timeout"

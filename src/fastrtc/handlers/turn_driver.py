@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fastrtc.audio import PCM
 from fastrtc.events import (
     FirstAudio,
@@ -18,7 +20,7 @@ from fastrtc.events import (
     UserStartedSpeaking,
     UserStoppedSpeaking,
 )
-from fastrtc.handlers.base import StreamHandler
+from fastrtc.handlers.base import FRAMES_PER_SECOND, StreamHandler
 from fastrtc.handlers.driver import Driver
 from fastrtc.handlers.endpoint import Endpoint
 from fastrtc.handlers.hearing import Ear
@@ -36,6 +38,8 @@ from fastrtc.turns.user_turn import AskDetector, Paused, Started
 from fastrtc.wire.messages import create_message
 
 SOUND_PAD_S = 0.032
+
+SENDS_NOTHING_TICKS = 50
 
 
 @dataclass(slots=True)
@@ -98,6 +102,8 @@ class TurnDriver(Driver):
         self._reply: _Reply | None = None
         self._typed: str | None = None
         self._idle_since_s = 0.0
+        self._unheard_ticks = 0
+        self._silence: PCM = np.zeros(self._rate_hz // FRAMES_PER_SECOND, np.int16)
         self._closed = False
         handler.on_trigger(lambda: home.post(self.trigger))
 
@@ -119,10 +125,16 @@ class TurnDriver(Driver):
             self._home.post(lambda: self._speak_first(startup_fn, "greeting"))
 
     def hear(self, pcm: PCM) -> None:
+        self._unheard_ticks = 0
         self._ring.append(pcm)
         self._ear.hear(pcm)
 
     def tick(self) -> None:
+        self._unheard_ticks += 1
+        if self._unheard_ticks > SENDS_NOTHING_TICKS:
+            # A client that sends nothing is silent; without samples no pause would ever end and nothing time out.
+            self._ring.append(self._silence)
+            self._ear.hear(self._silence)
         needed = self._machine.needed_from
         keep = self._ring.end - self._endpoint.settings.pre_roll_samples - round(self.memory_s * self._rate_hz)
         self._ring.keep_from(keep if needed is None else min(keep, needed))

@@ -113,6 +113,11 @@ class Rehearsal:
         """Let the microphone give digital silence."""
         self.hear(np.zeros(int(seconds * self._rate_hz), np.int16))
 
+    def nothing(self, seconds: float) -> None:
+        """Let time pass while nothing at all arrives from the client."""
+        for _ in range(round(1000 * seconds / TICK_MS)):
+            self._ticker.tick()
+
     def close(self) -> None:
         """End the session: running replies are closed."""
         self.driver.close()
