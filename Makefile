@@ -65,7 +65,7 @@ browser:
 docs: $(STAMPS)/dev ## the documentation, into site/
 	@$(BIN)/python scripts/api_table.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-	@echo "Open site/index.html."
+	@echo "Read it with: $(BIN)/python -m http.server --directory site 8000"
 
 bench: $(STAMPS)/dev ## every figure, into bench/out/*.json
 	@scripts/run_benches $(BIN)/python

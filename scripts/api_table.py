@@ -32,7 +32,11 @@ ALIASES = {
     "VideoEmitType": "What `video_emit`, or a function of video, may return.",
 }
 
-HEAD = """# All public names
+HEAD = """---
+hide: [toc]
+---
+
+# All public names
 
 Everything that `from fastrtc import ...` gives, and the tests that use it (at most three of them). This page is written
 by `scripts/api_table.py`, which `make docs` runs.

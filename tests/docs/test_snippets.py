@@ -30,6 +30,7 @@ from tests.fakes.sound import labelled_clips
 import fastrtc
 from fastrtc import cli
 from fastrtc.cli import make_app
+from fastrtc.client import connect, read_audio
 from fastrtc.wire import messages, offer, twilio, websocket
 
 # What pages leave to the reader.
@@ -182,6 +183,52 @@ def test_the_assistant_of_the_tutorial_tells_its_sessions_apart(working_director
         assert httpx.get(f"{served.url}/config.json").json()["base"] == "voice"
         assert httpx.post(f"{served.url}/voice/webrtc/offer", json={}).status_code == 422
     assert [turn["role"] for turn in names["conversations"]["rehearsal"]] == ["user", "assistant"]
+
+
+def test_an_offer_goes_through_the_code_of_the_app(working_directory: Path) -> None:
+    names = run_page("how-to/fastapi.md")
+    body = {"type": "offer", "webrtc_id": "x", "sdp": "no offer"}
+    with serving(names["app"]) as served, httpx.Client(base_url=served.url) as client:
+        assert client.post("/private/webrtc/offer", json=body).status_code == 401
+        client.cookies.set("session", "mine")
+        assert client.post("/private/webrtc/offer", json=body).json()["meta"]["error"] == "invalid_sdp"
+        assert client.get("/sessions").json() == []
+        assert [client.get(path).status_code for path in ("/", "/talk/", "/talk/client/index.js")] == [200, 200, 200]
+        assert client.get("/talk/config.json").json()["base"] == "../voice"
+
+
+@pytest.mark.speech
+def test_the_app_gets_inputs_and_gives_outputs(working_directory: Path, speech: Path) -> None:
+    """The page's routes, with a function that shows the input it was given."""
+    pytest.importorskip("soundfile")
+    write_question(working_directory, speech)
+    names = run_page("how-to/inputs-outputs.md")
+
+    def shows(audio: Any, volume: float) -> Iterator[Any]:
+        yield fastrtc.AdditionalOutputs(volume)
+        yield fastrtc.CloseStream("done")
+
+    stream = fastrtc.Stream(fastrtc.ReplyOnPause(shows), modality="audio", verbose=False)
+    names["stream"] = stream
+    app = names["FastAPI"]()
+    stream.mount(app)
+    app.post("/input_hook")(names["input_hook"])
+    app.get("/outputs")(names["outputs"])
+
+    async def call_it(url: str) -> str:
+        rate, pcm = read_audio(HEARD)
+        async with (
+            httpx.AsyncClient(base_url=url, timeout=30) as client,
+            connect(url, "websocket", session_id="caller") as call,
+        ):
+            reading = asyncio.create_task(client.get("/outputs", params={"webrtc_id": "caller"}))
+            await call.speak(pcm, rate)
+            await call.wait_for(lambda message: message.type == "send_input", timeout_s=30)
+            await client.post("/input_hook", json={"webrtc_id": "caller", "volume": 1.5})
+            return (await reading).text
+
+    with serving(app) as served:
+        assert asyncio.run(call_it(served.url)) == "event: output\ndata: 1.5\n\n"
 
 
 # ---------------------------------------------------------------- what is not Python
