@@ -24,7 +24,7 @@ from fastrtc.client import Call, connect
 from fastrtc.errors import SignalingError
 from fastrtc.media.resample import resample_clip
 
-pytestmark = pytest.mark.speech
+pytestmark = [pytest.mark.speech, pytest.mark.slow]
 
 WAIT_S = 30.0
 DRIVEN = {

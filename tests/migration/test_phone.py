@@ -100,7 +100,7 @@ def called(url: str, sid: str) -> Iterator[Phone]:
     assert stream is not None
     address = urlsplit(stream.attrib["url"])
     assert (address.scheme, address.hostname) == ("wss", "127.0.0.1")
-    with connect(f"ws://{urlsplit(url).netloc}{address.path}", compression=None) as socket:
+    with connect(f"ws://{urlsplit(url).netloc}{address.path}", compression=None, max_queue=None) as socket:
         yield Phone(socket, sid)
 
 
