@@ -40,14 +40,14 @@ from engine_bare import (
 
 from fastrtc.transports.webrtc.engine import TICK_SAMPLES, PeerOptions, load_engine
 
-SERVERS = Path(__file__).with_name("servers.py")
+SERVERS = Path(__file__).with_name("_servers.py")
 START_S = 60
 
 
 def main() -> int:
     """Measure every server at every size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=("idle", "echo"))
+    parser.add_argument("mode", choices=("idle", "echo"), nargs="?", default="idle")
     parser.add_argument("--n", type=int, nargs="+", default=None)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--kinds", nargs="+", default=["bare", "ours"])

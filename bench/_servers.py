@@ -1,4 +1,4 @@
-"""The servers that ``sessions.py`` measures, one a process: ``python servers.py KIND MODE PORT``.
+"""The servers that ``sessions.py`` measures, one a process: ``python _servers.py KIND MODE PORT``.
 
 Kinds: ``bare`` (the engine alone, nothing above it), ``fastrtc`` (whatever package of that name the interpreter has:
 this one, or FastRTC 0.0.34 in an environment of its own).
