@@ -14,18 +14,16 @@ import gc
 import json
 import re
 import shlex
-import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from tests.docs.blocks import DOCS, PAGES, ROOT, Block, blocks_of
+from tests.docs.pages import HEARD, run_page, write_question
 from tests.fakes.serving import serving
-from tests.fakes.sound import labelled_clips
 
 import fastrtc
 from fastrtc import cli
@@ -33,10 +31,6 @@ from fastrtc.cli import make_app
 from fastrtc.client import connect, read_audio
 from fastrtc.wire import messages, offer, twilio, websocket
 
-# What pages leave to the reader.
-STUBS: dict[str, dict[str, Any]] = {
-    "how-to/interruptions.md": {"sentences_of_the_answer": lambda audio: [("Hello.", audio)]},
-}
 NEEDED = {"gradio.md": "gradio", "migrating.md": "google.genai"}
 # A ``gr.Blocks()`` outside a loop makes two loops and closes none; importing Gradio calls what is deprecated.
 NOISE = [
@@ -46,42 +40,6 @@ NOISE = [
 PYTHON_PAGES = [
     pytest.param(page, marks=NOISE if page == "gradio.md" else ()) for page in PAGES if any(blocks_of(page, "python"))
 ]
-HEARD = "question.wav"
-
-
-def write_question(folder: Path, speech: Path) -> None:
-    """A recorded question, as the pages' examples expect it in the working directory."""
-    clip = next(clip for clip in labelled_clips(speech) if clip.pcm.size > clip.rate_hz)
-    with wave.open(str(folder / HEARD), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(clip.rate_hz)
-        file.writeframes(clip.pcm.astype("<i2").tobytes())
-
-
-def run_page(page: str, speech: Path | None = None) -> dict[str, Any]:
-    """Run the blocks of a page; those that need speech only if there is some."""
-    module = ModuleType("page")
-    names = vars(module)
-    names.update(STUBS.get(page, {}))
-    for block in blocks_of(page, "python"):
-        code = block.compiled()
-        if block.note == "compile" or (block.note == "speech" and speech is None):
-            continue
-        for name in [name for name in names if name.startswith("test_")]:
-            del names[name]
-        exec(code, names)  # type: ignore[call-overload]
-        for name in [name for name in names if name.startswith("test_")]:
-            names[name]()
-    return names
-
-
-@pytest.fixture
-def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TURN_SECRET", "secret")
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    return tmp_path
 
 
 @pytest.fixture
@@ -195,6 +153,26 @@ def test_an_offer_goes_through_the_code_of_the_app(working_directory: Path) -> N
         assert client.get("/sessions").json() == []
         assert [client.get(path).status_code for path in ("/", "/talk/", "/talk/client/index.js")] == [200, 200, 200]
         assert client.get("/talk/config.json").json()["base"] == "../voice"
+
+
+def test_a_call_is_answered_and_told_where_to_go(working_directory: Path) -> None:
+    names = run_page("how-to/phones.md")
+    with serving(names["app"]) as served:
+        own = httpx.post(f"{served.url}/my/incoming").text
+        built_in = httpx.post(f"{served.url}/telephone/incoming", data={"From": "+15550100"}).text
+    assert 'url="wss://your.example/telephone/handler"' in own
+    assert 'value="spring"' in own
+    assert f'url="wss://127.0.0.1:{served.port}/telephone/handler"' in built_in
+    assert "+15550100" in built_in
+
+
+def test_a_page_can_ask_for_turn_servers(working_directory: Path) -> None:
+    names = run_page("how-to/deployment.md")
+    names["stream"].rtc_configuration = names["turn_servers"]
+    with serving(names["app"]) as served:
+        (server,) = httpx.get(f"{served.url}/rtc-configuration").json()["iceServers"]
+    assert server["urls"][0].startswith("turn:")
+    assert set(server) == {"urls", "username", "credential"}
 
 
 @pytest.mark.speech
