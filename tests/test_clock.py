@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -44,16 +45,24 @@ class Member:
 
 
 class FakeTime:
-    """Stands in for the module ``time``; work takes what :meth:`spend` says."""
+    """Stands in for the module ``time``; work takes what :meth:`spend` says.
+
+    Threads that were there before, such as the process's own clock when another test has left it a session, keep the
+    real time.
+    """
 
     def __init__(self) -> None:
         self.now = 100.0
         self.slept: list[float] = []
+        self._strangers = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
 
     def monotonic(self) -> float:
-        return self.now
+        return time.monotonic() if threading.get_ident() in self._strangers else self.now
 
     def sleep(self, seconds: float) -> None:
+        if threading.get_ident() in self._strangers:
+            time.sleep(seconds)
+            return
         assert seconds > 0
         self.slept.append(seconds)
         self.now += seconds
