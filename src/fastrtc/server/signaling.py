@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastrtc.context import Context
 from fastrtc.errors import ConfigurationError, EngineError, MissingExtraError, ProtocolError, SignalingError
+from fastrtc.handlers.drivers import takes_turns
 from fastrtc.handlers.supervisor import await_supervised
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import IceServer, PeerOptions, PeerState, VideoLimits, load_engine
@@ -257,6 +258,9 @@ class WebRtcCall:
                 self.peer.send(encode_server_message(ErrorMessage("Too many people are connected. Try again later.")))
             await session.close(error.code)
             return
+        if self.peer is not None and not takes_turns(session.handler):
+            # What came while the connection was being made would delay a live handler for the whole call.
+            self.peer.read()
         if not await await_supervised(session.start(), self._report):
             await session.close("error")
 
