@@ -4,8 +4,7 @@ Kinds: ``bare`` (the engine alone, nothing above it), ``fastrtc`` (whatever pack
 this one, or FastRTC 0.0.34 in an environment of its own).
 
 Modes: ``idle`` and ``websocket`` (a ``ReplyOnPause`` that never has to reply), ``echo`` (what is heard is said at once,
-and the voice
-activity detector listens all the time).
+and the voice activity detector listens all the time).
 """
 
 from __future__ import annotations

@@ -131,14 +131,10 @@ class StandaloneTurns:
             self._machine.greet(0)
             self._due = self._machine.turn, lambda: self._handler.call_unasked(startup_fn)
 
-    def post(self, call: Callable[[], None]) -> None:
-        """Part of ``Home``: at once."""
-        call()
-
     def compute(
         self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
     ) -> None:
-        """Part of ``Home``: at once, and an error reaches the caller of ``receive``."""
+        """Part of ``Computer``: at once, and an error reaches the caller of ``receive``."""
         then(work())
 
     def _judged(self, window: SpeechWindow) -> None:

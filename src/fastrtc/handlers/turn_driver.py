@@ -111,11 +111,6 @@ class TurnDriver(Driver):
     def listener(self) -> Listener | None:
         return self._ear.listener
 
-    @property
-    def received_samples(self) -> int:
-        """Samples heard so far: the session's clock."""
-        return self._ring.end
-
     def start(self) -> None:
         if type(self._handler).start_up is not StreamHandler.start_up:
             is_async = is_async_function(self._handler.start_up)
