@@ -20,7 +20,7 @@ SOURCES = ROOT / "src"
 PACKAGE = "fastrtc"
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "context", "outputs", "replies", "audio", "events", "link"}),
+    frozenset({"errors", "context", "outputs", "replies", "audio", "events", "link", "options"}),
     frozenset({"turns", "media", "wire"}),
     frozenset({"vad", "speech"}),
     frozenset({"handlers"}),

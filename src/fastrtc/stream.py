@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import logging
-import os
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from fastrtc.errors import ConfigurationError, FastRTCError
-from fastrtc.handlers.base import StreamHandlerBase
+from fastrtc.options import (
+    Modality,
+    Mode,
+    RtcConfiguration,
+    RtcConfigurationSource,
+    UIArgs,
+    check_choice,
+    concurrency_limit_of,
+)
 from fastrtc.server.body import Body
+from fastrtc.server.handlers import ask_for_inputs, is_audio_only, session_handler
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from fastrtc.events import Event
+    from fastrtc.handlers.base import StreamHandlerBase
     from fastrtc.outputs import AdditionalOutputs, WebRTCData
     from fastrtc.server.host import SessionHost
     from fastrtc.server.outputs import OutputQueue
@@ -33,46 +38,11 @@ if TYPE_CHECKING:
     from fastrtc.session import Session
     from fastrtc.transports.webrtc.engine import RtcEngine
 
-logger = logging.getLogger(__name__)
-
-Mode: TypeAlias = Literal["send-receive", "receive", "send"]
-Modality: TypeAlias = Literal["video", "audio", "audio-video"]
-RtcConfiguration: TypeAlias = dict[str, Any]
-RtcConfigurationSource: TypeAlias = (
-    RtcConfiguration | Callable[[], RtcConfiguration] | Callable[[], Awaitable[RtcConfiguration]]
-)
+__all__ = ["Body", "Modality", "Mode", "RtcConfiguration", "RtcConfigurationSource", "SetOutputs", "Stream", "UIArgs"]
 
 SetOutputs: TypeAlias = Callable[["AdditionalOutputs"], None]
 
 FETCH_TIMEOUT_S = 10.0
-
-
-class UIArgs(TypedDict, total=False):
-    """What the Gradio page of a stream can be told.
-
-    Attributes:
-        title: Heading of the page.
-        subtitle: Text below it.
-        icon: File or URL of the picture on the button.
-        icon_button_color: CSS colour of the button.
-        pulse_color: CSS colour of its animation.
-        icon_radius: Roundness of the picture in percent.
-        send_input_on: When inputs are sent: at every ``change``, or at ``submit``.
-        hide_title: Show no heading.
-        full_screen: Fill the window.
-        variant: ``"textbox"`` to type as well as speak.
-    """
-
-    title: str
-    subtitle: str
-    icon: str
-    icon_button_color: str
-    pulse_color: str
-    icon_radius: int
-    send_input_on: Literal["submit", "change"]
-    hide_title: bool
-    full_screen: bool
-    variant: Literal["wave", "textbox"]
 
 
 class Stream:
@@ -124,14 +94,14 @@ class Stream:
         engine: str | RtcEngine | None = None,
         on_event: Callable[[str, Event], None] | None = None,
     ) -> None:
-        _check_choice("mode", mode, ("send-receive", "receive", "send"))
-        _check_choice("modality", modality, ("video", "audio", "audio-video"))
+        check_choice("mode", mode, ("send-receive", "receive", "send"))
+        check_choice("modality", modality, ("video", "audio", "audio-video"))
         if additional_outputs and additional_outputs_handler is None:
             raise ConfigurationError("additional_outputs needs an additional_outputs_handler that updates them")
         self.event_handler = handler
         self.mode: Mode = mode
-        self.modality: Modality = "audio" if _is_audio_only(handler) else modality
-        self.concurrency_limit = _limit(concurrency_limit)
+        self.modality: Modality = "audio" if is_audio_only(handler) else modality
+        self.concurrency_limit = concurrency_limit_of(concurrency_limit)
         self.concurrency_limit_gradio = concurrency_limit
         self.time_limit = time_limit
         self.allow_extra_tracks = allow_extra_tracks
@@ -150,7 +120,7 @@ class Stream:
         self._component: Any = None
         self._made_host: SessionHost | None = None
         self._made_signaling: Signaling | None = None
-        _ask_for_inputs(handler, ui_args)
+        ask_for_inputs(handler, ui_args)
 
     # ------------------------------------------------------------------ what lives
 
@@ -380,11 +350,9 @@ class Stream:
 
     async def get_rtc_configuration(self) -> RtcConfiguration | None:
         """The browser's ``RTCConfiguration``, from wherever it comes; plain functions run on a thread."""
-        source: Any = self.rtc_configuration
-        if callable(source):
-            source = source() if _is_coroutine_function(source) else await asyncio.to_thread(source)
-        configuration: RtcConfiguration | None = await source if inspect.isawaitable(source) else source
-        return configuration
+        from fastrtc.server.rtc_configuration import resolve_rtc_configuration
+
+        return await resolve_rtc_configuration(self.rtc_configuration)
 
     # ------------------------------------------------------------------ parts, made when first needed
 
@@ -394,7 +362,7 @@ class Stream:
             from fastrtc.server.host import SessionHost
 
             self._made_host = SessionHost(
-                self._session_handler(),
+                session_handler(self.event_handler, self.modality, self.mode),
                 concurrency_limit=self.concurrency_limit,
                 time_limit_s=self.time_limit,
                 on_event=self._on_event,
@@ -417,80 +385,24 @@ class Stream:
             )
         return self._made_signaling
 
-    def _session_handler(self) -> Any:
-        handler = self.event_handler
-        if isinstance(handler, StreamHandlerBase):
-            return handler
-        if self.modality == "audio" and self.mode == "receive" and callable(handler):
-            from fastrtc.handlers.generator import generator_handler
-
-            return generator_handler(handler)
-        if self.modality != "video":
-            return handler
-        from fastrtc.handlers.video import VideoFunction, VideoStreamHandler
-
-        return VideoFunction(
-            handler if isinstance(handler, VideoStreamHandler) else VideoStreamHandler(handler), self.mode
-        )
-
     async def _answer(self, body: Any) -> dict[str, Any]:
         return await self._signaling.handle(body)
 
     def _while_serving(self, path: str) -> AbstractAsyncContextManager[None]:
-        @asynccontextmanager
-        async def serving() -> AsyncIterator[None]:
-            self._say_hello(path)
-            host, signaling = self._host, self._signaling
+        from fastrtc.server.lifespan import say_hello, warn_without_turn, while_serving
 
-            def warm_up() -> None:
-                signaling.warm_up()
-                host.warm_up()
-
-            warming = asyncio.create_task(asyncio.to_thread(warm_up), name="fastrtc-warm-up")
-            try:
-                yield
-            finally:
-                await self.close()
-                await warming
-
-        return serving()
-
-    def _say_hello(self, path: str) -> None:
         if self.verbose:
-            sys.stderr.write(f"fastrtc: voice sessions at {path}/webrtc/offer and {path}/websocket/offer\n")
-        if self.rtc_configuration is None and (os.getenv("SPACE_ID") or "google.colab" in sys.modules):
-            logger.warning(
-                "this place reaches browsers only through a TURN server: give Stream an rtc_configuration "
-                "(without one, clients fall back to the WebSocket)"
-            )
+            say_hello(path)
+        if self.rtc_configuration is None:
+            warn_without_turn()
+        host, signaling = self._host, self._signaling
+
+        def warm_up() -> None:
+            signaling.warm_up()
+            host.warm_up()
+
+        return while_serving(warm_up, self.close)
 
 
 def _id_of(webrtc_data: str | WebRTCData) -> str:
     return webrtc_data if isinstance(webrtc_data, str) else webrtc_data.webrtc_id
-
-
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigurationError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
-
-
-def _limit(value: int | str | None) -> int:
-    if value is None or value == "default":
-        return 1
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigurationError(f'concurrency_limit must be a whole number from 1, "default" or None; got {value!r}')
-    return value
-
-
-def _is_audio_only(handler: object) -> bool:
-    return isinstance(handler, StreamHandlerBase) and not hasattr(handler, "video_emit")
-
-
-def _ask_for_inputs(handler: Any, ui_args: Mapping[str, Any] | None) -> None:
-    """A page with a text box sends its text as an input, so the reply function has to wait for it."""
-    if (ui_args or {}).get("variant") == "textbox" and hasattr(handler, "needs_args"):
-        handler.needs_args = True
-
-
-def _is_coroutine_function(source: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(source) or inspect.iscoroutinefunction(getattr(source, "__call__", None))  # noqa: B004
