@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-import os
 import tempfile
 import urllib.error
 import urllib.request
@@ -26,7 +25,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrtc.errors import ConfigurationError, FastRTCError, MissingExtraError
+from fastrtc.errors import ConfigurationError, MissingExtraError
+from fastrtc.speech.download import ModelDownloadError, cache_folder
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -53,10 +53,6 @@ _TIMEOUT_S = 30.0
 _log = logging.getLogger(__name__)
 
 
-class ModelDownloadError(FastRTCError, OSError):
-    """A model's file could not be had; the message says why and what to do instead."""
-
-
 def find_smart_turn() -> Path | None:
     """The model's file if this machine has it: in an installed ``pipecat-ai``, or downloaded before."""
     spec = importlib.util.find_spec("pipecat")
@@ -66,12 +62,6 @@ def find_smart_turn() -> Path | None:
             return carried
     cached = cache_folder() / FILE_NAME
     return cached if cached.is_file() else None
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: ``fastrtc`` in ``XDG_CACHE_HOME``, or in ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "fastrtc"
 
 
 def download_smart_turn(
