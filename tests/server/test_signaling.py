@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastrtc.errors import ConfigurationError, EngineError, ProtocolError
+from fastrtc.errors import EngineError, ProtocolError
 from fastrtc.handlers.base import AsyncStreamHandler
 from fastrtc.server.host import SessionHost
-from fastrtc.server.signaling import Signaling, ice_servers
+from fastrtc.server.signaling import Signaling
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import PeerOptions, PeerState, PeerStats
 
@@ -24,6 +24,8 @@ class FakePeer:
         self.observer = observer
         self.state = PeerState.NEW
         self.answer_sdp = "v=0 answer"
+        self.is_gathering = False
+        self.restarts: list[str] = []
         self.candidates: list[IceCandidate | None] = []
         self.sent: list[str] = []
         self.closes = 0
@@ -31,6 +33,12 @@ class FakePeer:
     def become(self, state: PeerState) -> None:
         self.state = state
         self.observer.on_state(state)
+
+    async def answer_restart(self, offer_sdp: str) -> None:
+        if "bad" in offer_sdp:
+            raise EngineError("cannot")
+        self.restarts.append(offer_sdp)
+        self.answer_sdp = f"v=0 answer {len(self.restarts)}"
 
     async def add_candidate(self, candidate: IceCandidate | None) -> None:
         if candidate is not None and candidate.address == "192.0.2.13":
@@ -64,6 +72,7 @@ class FakeEngine:
         self.options: PeerOptions | None = None
         self.early: list[str] = []
         self.delay: asyncio.Event | None = None
+        self.gathering = False
 
     async def answer(self, offer_sdp: str, options: PeerOptions, observer: Any) -> FakePeer:
         if "bad" in offer_sdp:
@@ -72,6 +81,7 @@ class FakeEngine:
             await self.delay.wait()
         self.options = options
         peer = FakePeer(observer)
+        peer.is_gathering = self.gathering
         self.peers.append(peer)
         for text in self.early:
             observer.on_message(text)
@@ -338,13 +348,77 @@ def test_an_engine_that_is_not_there(name: str, monkeypatch: pytest.MonkeyPatch)
     asyncio.run(play())
 
 
-def test_the_servers_own_ice_servers() -> None:
-    servers = ice_servers(
-        {"iceServers": [{"urls": "stun:a"}, {"urls": ["turn:b", "turn:c"], "username": "u", "credential": "p"}]}
-    )
-    assert [server.urls for server in servers] == [("stun:a",), ("turn:b", "turn:c")]
-    assert (servers[1].username, servers[1].credential) == ("u", "p")
-    assert ice_servers(None) == ice_servers({}) == ()
-    for wrong in ({"iceServers": "stun:a"}, {"iceServers": ["stun:a"]}, {"iceServers": [{}]}):
-        with pytest.raises(ConfigurationError):
-            ice_servers(wrong)
+CLIENT = "v=0\r\na=fingerprint:sha-256 AA:01\r\n"
+STRANGER = "v=0\r\na=fingerprint:sha-256 BB:02\r\n"
+
+
+def test_a_further_offer_of_the_same_client_restarts_ice_under_the_same_session() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("k", CLIENT)
+        peer = desk.engine.peers[0]
+        peer.become(PeerState.CONNECTED)
+        session = desk.host.sessions["k"]
+        peer.become(PeerState.DISCONNECTED)
+        assert await desk.offer("k", CLIENT + "new path") == {"sdp": "v=0 answer 1", "type": "answer"}
+        assert peer.restarts == [CLIENT + "new path"]
+        assert desk.host.sessions["k"] is session
+        assert len(desk.engine.peers) == 1
+
+    run(scenario)
+
+
+def test_another_client_cannot_take_over_a_session_by_its_id() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("k", CLIENT)
+        desk.engine.peers[0].become(PeerState.CONNECTED)
+        for sdp in (STRANGER, "v=0"):
+            assert error_of(await desk.offer("k", sdp)) == "connection_already_exists"
+        assert desk.engine.peers[0].restarts == []
+
+    run(scenario)
+
+
+def test_a_restart_that_the_engine_cannot_answer_says_so_and_leaves_the_session() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("k", CLIENT)
+        desk.engine.peers[0].become(PeerState.CONNECTED)
+        answer = await desk.offer("k", CLIENT + "bad")
+        assert error_of(answer) == "restart_failed"
+        assert answer["meta"]["detail"] == "cannot"
+        assert "k" in desk.host.sessions
+
+    run(scenario)
+
+
+def test_candidates_found_after_the_answer_are_handed_out_once_and_end() -> None:
+    async def scenario(desk: Desk) -> None:
+        ask = {"type": "local-candidates", "webrtc_id": "k"}
+        assert error_of(await desk.signaling.handle(ask)) == "unknown_connection"
+        desk.engine.gathering = True
+        answer = await desk.offer("k", CLIENT)
+        assert answer["more_candidates"] is True
+        peer = desk.engine.peers[0]
+        found = IceCandidate.from_json(CHROME)
+        waiting = asyncio.create_task(desk.signaling.handle(ask))
+        await asyncio.sleep(0)
+        peer.observer.on_candidate(found)
+        assert await waiting == {"status": "success", "candidates": [found.as_json()], "more_candidates": True}
+        waiting = asyncio.create_task(desk.signaling.handle(ask))
+        await asyncio.sleep(0)
+        peer.is_gathering = False
+        peer.observer.on_candidate(None)
+        assert await waiting == {"status": "success", "candidates": [], "more_candidates": False}
+
+    run(scenario)
+
+
+def test_who_waits_for_candidates_is_told_when_the_connection_is_over() -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.engine.gathering = True
+        await desk.offer("k", CLIENT)
+        waiting = asyncio.create_task(desk.signaling.handle({"type": "local-candidates", "webrtc_id": "k"}))
+        await asyncio.sleep(0)
+        desk.engine.peers[0].become(PeerState.FAILED)
+        assert (await waiting)["more_candidates"] is False
+
+    run(scenario)

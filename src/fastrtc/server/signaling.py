@@ -6,10 +6,12 @@ A refusal is no HTTP error: clients of FastRTC expect status 200 and ``{"status"
 ``meta.error``                  when
 ==============================  ==========================================================
 ``concurrency_limit_reached``   all places are taken; ``meta.limit`` says how many there are
-``connection_already_exists``   the ``webrtc_id`` is in use
+``connection_already_exists``   the ``webrtc_id`` is in use, and the offer comes from another client
+``server_draining``             the server is about to stop and takes no new sessions
 ``unknown_connection``          a candidate for an id without an offer
 ``connection_closed``           a candidate for a connection that is over
 ``invalid_candidate_format``    a candidate that cannot be read
+``restart_failed``              an ICE restart that the engine cannot answer; ``meta.detail`` says why
 ``invalid_sdp``                 an offer that the engine cannot answer; ``meta.detail`` says why
 ``unsupported_track``           the client sends a kind of media that the stream has no use for; ``allow_extra_tracks``
                                 ignores it instead
@@ -21,6 +23,7 @@ A refusal is no HTTP error: clients of FastRTC expect status 200 and ``{"status"
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -32,11 +35,12 @@ from fastrtc.errors import ConfigurationError, EngineError, MissingExtraError, P
 from fastrtc.handlers.drivers import takes_turns
 from fastrtc.handlers.supervisor import await_supervised
 from fastrtc.transports.webrtc.candidate import IceCandidate
-from fastrtc.transports.webrtc.engine import IceServer, PeerOptions, PeerState, VideoLimits, load_engine
+from fastrtc.transports.webrtc.configuration import network_options
+from fastrtc.transports.webrtc.engine import PeerOptions, PeerState, VideoLimits, load_engine
 from fastrtc.transports.webrtc.link import WebRtcLink
-from fastrtc.transports.webrtc.sdp import sent_kinds
+from fastrtc.transports.webrtc.sdp import fingerprints, sent_kinds
 from fastrtc.wire.messages import ErrorMessage, encode_server_message
-from fastrtc.wire.offer import Candidate, Offer, parse_offer_body
+from fastrtc.wire.offer import Candidate, CandidateRequest, Offer, parse_offer_body
 
 if TYPE_CHECKING:
     from fastrtc.server.host import SessionHost
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_EARLY_CANDIDATES = 64
+CANDIDATES_WAIT_S = 5.0
 
 
 class Signaling:
@@ -58,10 +63,11 @@ class Signaling:
         mode: Direction of the media, as the client sees it.
         rtp_params: ``RTCRtpSendParameters``; limits of the video that is sent.
         allow_extra_tracks: Ignore what the client sends beside the modality.
-        rtc_configuration: ``RTCConfiguration`` of this side: ``{"iceServers": [{"urls", "username", "credential"}]}``.
+        rtc_configuration: ``RTCConfiguration`` of this side; see
+            :func:`~fastrtc.transports.webrtc.configuration.network_options`.
 
     Raises:
-        ConfigurationError: ``rtc_configuration`` has another form.
+        ConfigurationError: ``rtc_configuration`` or ``rtp_params`` cannot work.
     """
 
     def __init__(
@@ -81,8 +87,11 @@ class Signaling:
         self._loading = threading.Lock()
         self._kinds = frozenset(modality.split("-"))
         self._allow_extra_tracks = allow_extra_tracks
+        network = network_options(rtc_configuration)
         self._options = PeerOptions(
-            ice_servers=ice_servers(rtc_configuration),
+            ice_servers=network.ice_servers,
+            ice_transport_policy=network.ice_transport_policy,
+            port_range=network.port_range,
             has_audio_in="audio" in self._kinds,
             has_audio_out="audio" in self._kinds,
             has_video_in="video" in self._kinds and mode != "receive",
@@ -108,10 +117,16 @@ class Signaling:
         """
         message = parse_offer_body(body)
         try:
-            if isinstance(message, Offer):
-                return await self._answer(message)
-            return await self._add_candidate(message)
+            match message:
+                case Offer():
+                    return await self._answer(message)
+                case Candidate():
+                    return await self._add_candidate(message)
+                case CandidateRequest(webrtc_id):
+                    return await self._call(webrtc_id).next_candidates()
         except SignalingError as error:
+            if isinstance(message, Offer):
+                self._host.observers.session_refused(error.code)
             return error.as_json()
 
     async def _answer(self, offer: Offer) -> dict[str, Any]:
@@ -122,11 +137,14 @@ class Signaling:
                 f"this stream takes {wanted}; the client also sends {sent} (Stream(allow_extra_tracks=True) ignores it)"
             )
             raise SignalingError("unsupported_track", detail=detail)
+        known = self._calls.get(offer.webrtc_id)
+        if known is not None and known.peer is not None and known.client & fingerprints(offer.sdp):
+            return await self._restart(known.peer, offer)
         if offer.webrtc_id in self._answering:
             raise SignalingError("connection_already_exists")
         self._host.sessions.check(offer.webrtc_id)
         handler = self._host.new_handler()
-        call = WebRtcCall(offer.webrtc_id, self._host, self._forget)
+        call = WebRtcCall(offer.webrtc_id, self._host, self._forget, fingerprints(offer.sdp))
         engine = self._engine()
         early = self._answering.setdefault(offer.webrtc_id, [])
         try:
@@ -146,7 +164,19 @@ class Signaling:
         for candidate in early:
             with suppress(EngineError):
                 await peer.add_candidate(candidate)
-        return {"sdp": peer.answer_sdp, "type": "answer"}
+        return _description(peer)
+
+    async def _restart(self, peer: AnsweringPeer, offer: Offer) -> dict[str, Any]:
+        """The client's network has changed: the same session over another path."""
+        if peer.state is PeerState.CLOSED:
+            raise SignalingError("connection_closed")
+        try:
+            await peer.answer_restart(offer.sdp)
+            answer = _description(peer)
+        except EngineError as error:
+            raise SignalingError("restart_failed", detail=str(error)) from error
+        logger.info("connection %s: ICE was restarted", offer.webrtc_id)
+        return answer
 
     async def _add_candidate(self, message: Candidate) -> dict[str, Any]:
         candidate = _read_candidate(message)
@@ -156,16 +186,20 @@ class Signaling:
             if len(early) < MAX_EARLY_CANDIDATES:
                 early.append(candidate)
             return {"status": "success"}
-        call = self._calls.get(message.webrtc_id)
-        if call is None or call.peer is None:
-            raise SignalingError("unknown_connection")
-        if call.peer.state is PeerState.CLOSED:
+        peer = self._call(message.webrtc_id).peer
+        if peer is None or peer.state is PeerState.CLOSED:
             raise SignalingError("connection_closed")
         try:
-            await call.peer.add_candidate(candidate)
+            await peer.add_candidate(candidate)
         except EngineError as error:
             raise SignalingError(str(error)) from error
         return {"status": "success"}
+
+    def _call(self, webrtc_id: str) -> WebRtcCall:
+        call = self._calls.get(webrtc_id)
+        if call is None or call.peer is None:
+            raise SignalingError("unknown_connection")
+        return call
 
     def _forget(self, webrtc_id: str, call: WebRtcCall) -> None:
         if self._calls.get(webrtc_id) is call:
@@ -190,9 +224,16 @@ class WebRtcCall:
         webrtc_id: Of the offer.
         host: Keeps the session.
         on_over: Called once, with the id and this call, when the connection is of no more use.
+        client: Fingerprints of the client's certificate, by which its further offers are known.
     """
 
-    def __init__(self, webrtc_id: str, host: SessionHost, on_over: Callable[[str, WebRtcCall], None]) -> None:
+    def __init__(
+        self,
+        webrtc_id: str,
+        host: SessionHost,
+        on_over: Callable[[str, WebRtcCall], None],
+        client: frozenset[str] = frozenset(),
+    ) -> None:
         self._webrtc_id = webrtc_id
         self._host = host
         self._on_over = on_over
@@ -201,6 +242,9 @@ class WebRtcCall:
         self._state = PeerState.NEW
         self._is_up = False
         self._is_over = False
+        self._found: list[IceCandidate] = []
+        self._news = asyncio.Event()
+        self.client = client
         self.peer: AnsweringPeer | None = None
 
     def carry(self, session: Session) -> None:
@@ -234,8 +278,24 @@ class WebRtcCall:
         except ProtocolError as error:
             self._session.link.send(encode_server_message(ErrorMessage(str(error))))
 
-    def on_candidate(self, candidate: IceCandidate) -> None:
-        logger.debug("connection %s: late local candidate %s", self._webrtc_id, candidate.line)
+    def on_candidate(self, candidate: IceCandidate | None) -> None:
+        if candidate is not None and len(self._found) < MAX_EARLY_CANDIDATES:
+            self._found.append(candidate)
+        self._news.set()
+
+    async def next_candidates(self) -> dict[str, Any]:
+        """The local candidates found since the answer or the last request; waits a few seconds for one."""
+        if not self._found and self._is_gathering:
+            self._news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), CANDIDATES_WAIT_S)
+        found, self._found = self._found, []
+        more = bool(found) or self._is_gathering
+        return {"status": "success", "candidates": [one.as_json() for one in found], "more_candidates": more}
+
+    @property
+    def _is_gathering(self) -> bool:
+        return self.peer is not None and self.peer.is_gathering and not self._is_over
 
     def _act(self) -> None:
         if self._session is None or self._is_over:
@@ -245,6 +305,7 @@ class WebRtcCall:
             self._host.spawn(self._start(self._session), "fastrtc-session-start")
         elif self._state in (PeerState.FAILED, PeerState.CLOSED):
             self._is_over = True
+            self._news.set()
             self._on_over(self._webrtc_id, self)
             reason = "connection_failed" if self._state is PeerState.FAILED else "disconnected"
             self._host.spawn(self._session.close(reason), "fastrtc-session-close")
@@ -270,32 +331,17 @@ class WebRtcCall:
             self.peer.send(encode_server_message(ErrorMessage(f"The session could not start: {error}")))
 
 
+def _description(peer: AnsweringPeer) -> dict[str, Any]:
+    answer: dict[str, Any] = {"sdp": peer.answer_sdp, "type": "answer"}
+    return {**answer, "more_candidates": True} if peer.is_gathering else answer
+
+
 def _read_candidate(message: Candidate) -> IceCandidate | None:
     try:
         candidate = IceCandidate.from_json(message.value)
     except ProtocolError as error:
         raise SignalingError("invalid_candidate_format", detail=str(error)) from error
     return None if candidate.is_end else candidate
-
-
-def ice_servers(rtc_configuration: Mapping[str, Any] | None) -> tuple[IceServer, ...]:
-    """The ICE servers of an ``RTCConfiguration``.
-
-    Raises:
-        ConfigurationError: It has another form.
-    """
-    servers = (rtc_configuration or {}).get("iceServers", [])
-    if not isinstance(servers, list | tuple):
-        raise ConfigurationError('"iceServers" must be a list of {"urls": ...}')
-    return tuple(_ice_server(server) for server in servers)
-
-
-def _ice_server(server: object) -> IceServer:
-    urls = server.get("urls") if isinstance(server, Mapping) else None
-    urls = (urls,) if isinstance(urls, str) else urls
-    if not isinstance(server, Mapping) or not isinstance(urls, list | tuple) or not all(map(str, urls)):
-        raise ConfigurationError(f'an ICE server must be {{"urls": "stun:... or turn:..."}}; got {server!r}')
-    return IceServer(urls=tuple(map(str, urls)), username=server.get("username"), credential=server.get("credential"))
 
 
 def video_limits(rtp_params: Mapping[str, Any] | None) -> VideoLimits:

@@ -1,4 +1,4 @@
-"""Bodies of ``/webrtc/offer``: an SDP offer, or one ICE candidate of an earlier one."""
+"""Bodies of ``/webrtc/offer``: an SDP offer, one ICE candidate of an earlier one, or a wish for the server's own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,14 @@ class Candidate:
     value: Any
 
 
-OfferBody: TypeAlias = Offer | Candidate
+@dataclass(frozen=True, slots=True)
+class CandidateRequest:
+    """Ask for addresses of the server that were found after its answer."""
+
+    webrtc_id: str
+
+
+OfferBody: TypeAlias = Offer | Candidate | CandidateRequest
 
 
 def parse_offer_body(body: object) -> OfferBody:
@@ -47,6 +54,8 @@ def parse_offer_body(body: object) -> OfferBody:
     kind = take_str(body, "type", "an offer")
     if kind in ("ice-candidate", "end-of-candidates"):
         return Candidate(webrtc_id, body.get("candidate"))
+    if kind == "local-candidates":
+        return CandidateRequest(webrtc_id)
     if kind != "offer":
         raise ProtocolError(f'"type" must be "offer" or "ice-candidate"; got {kind!r}')
     return Offer(webrtc_id, take_str(body, "sdp", "an offer"))

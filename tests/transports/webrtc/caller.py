@@ -46,6 +46,7 @@ class Side:
 
     def on_candidate(self, candidate):
         self.candidates.append(candidate)
+        self._changed.set()
 
     async def until(self, predicate):
         """Wait until something that the observer was told makes the predicate true."""

@@ -37,6 +37,8 @@ _ENGINE_ERRORS = (
     ConnectionError,
 )
 _CLOSE_TIMEOUT_S = 5.0
+_NO_PORT_RANGE = "the engine aiortc cannot keep to a range of ports: leave out portRange, or use the engine wrtc"
+_NO_RESTART = "the engine aiortc cannot restart ICE: a client whose network changed has to connect anew"
 
 
 class AiortcEngine:
@@ -93,8 +95,13 @@ class AiortcPeer:
         self._screen = PictureTrack(self._loop) if options.has_video_out else None
         self._closing: asyncio.Task[None] | None = None
         self._track = TickTrack(self._loop, options.max_bitrate_bps) if options.has_audio_out else None
+        if options.port_range is not None:
+            raise EngineError(_NO_PORT_RANGE)
+        policy = aiortc.RTCIceTransportPolicy(options.ice_transport_policy)
         try:
-            self._pc: Any = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=servers))
+            self._pc: Any = aiortc.RTCPeerConnection(
+                aiortc.RTCConfiguration(iceServers=servers, iceTransportPolicy=policy)
+            )
         except ValueError as error:
             raise EngineError(f"the connection could not be made: {error}") from error
         self._pc.on("track", self._on_track)
@@ -116,12 +123,25 @@ class AiortcPeer:
         """The local description, as it is to be sent to the other side."""
         return self._local_sdp()
 
+    @property
+    def is_gathering(self) -> bool:
+        """Never after a description: what aioice has not found by then it gives up."""
+        return False
+
     async def make_answer(self, offer_sdp: str) -> None:
         """Take an offer and describe this side. Called once, by the engine."""
         await self._pc.setRemoteDescription(aiortc.RTCSessionDescription(offer_sdp, "offer"))
         self._choose_sections()
         self._limit_gathering()
         await self._pc.setLocalDescription(await self._pc.createAnswer())
+
+    async def answer_restart(self, offer_sdp: str) -> None:
+        """Aiortc cannot: a transport keeps its first ICE session for life."""
+        raise EngineError(_NO_RESTART)
+
+    async def offer_restart(self) -> None:
+        """Aiortc cannot: a transport keeps its first ICE session for life."""
+        raise EngineError(_NO_RESTART)
 
     async def make_offer(self) -> None:
         """Describe this side. Called once, by the engine."""
@@ -247,13 +267,14 @@ class AiortcPeer:
         aioice waits 5 s for STUN and leaves loopback out; it takes both as arguments of a method of the connection.
         """
         limit_s = self._options.gather_timeout_ms / 1000
+        fallback = ["127.0.0.1"] if self._options.ice_transport_policy == "all" else []
         transports = [t.receiver.transport for t in self._pc.getTransceivers()]
         if self._pc.sctp is not None:
             transports.append(self._pc.sctp.transport)
         for dtls in transports:
             connection = getattr(dtls.transport.iceGatherer, "_connection", None)
             if connection is not None and "get_component_candidates" not in vars(connection):
-                connection.get_component_candidates = _limited(connection.get_component_candidates, limit_s)
+                connection.get_component_candidates = _limited(connection.get_component_candidates, limit_s, fallback)
 
     def _local_sdp(self) -> str:
         description = self._pc.localDescription
@@ -315,9 +336,9 @@ class AiortcPeer:
             self._observer.on_state(state)
 
 
-def _limited(gather: Any, limit_s: float) -> Any:
+def _limited(gather: Any, limit_s: float, fallback: list[str]) -> Any:
     async def limited(component: int, addresses: list[str]) -> Any:
-        return await gather(component=component, addresses=addresses or ["127.0.0.1"], timeout=limit_s)
+        return await gather(component=component, addresses=addresses or fallback, timeout=limit_s)
 
     return limited
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from fastrtc.audio import PCM
 from fastrtc.errors import ConfigurationError, MissingExtraError
@@ -19,6 +19,9 @@ from fastrtc.transports.webrtc.candidate import IceCandidate
 RATE_HZ = 48_000
 TICK_MS = 20
 TICK_SAMPLES = RATE_HZ * TICK_MS // 1000
+
+# Host candidates take 5 ms, a STUN server's answer a round trip; a dead one must leave the answer below 300 ms.
+GATHER_TIMEOUT_MS = 150
 
 ENGINE_VARIABLE = "FASTRTC_ENGINE"
 DEFAULT_ENGINE = "wrtc"
@@ -87,6 +90,8 @@ class PeerOptions:
 
     Attributes:
         ice_servers: STUN and TURN servers to gather candidates from.
+        ice_transport_policy: ``relay`` connects through TURN servers only (``RTCIceTransportPolicy``).
+        port_range: Lowest and highest local UDP port to use, both included; None: any. ``wrtc`` only.
         has_audio_in: Whether audio of the other side is taken.
         has_audio_out: Whether audio is sent to the other side.
         has_video_in: Whether images of the other side are taken.
@@ -98,12 +103,14 @@ class PeerOptions:
     """
 
     ice_servers: tuple[IceServer, ...] = ()
+    ice_transport_policy: Literal["all", "relay"] = "all"
+    port_range: tuple[int, int] | None = None
     has_audio_in: bool = True
     has_audio_out: bool = True
     has_video_in: bool = False
     has_video_out: bool = False
     video: VideoLimits = VideoLimits()
-    gather_timeout_ms: int = 200
+    gather_timeout_ms: int = GATHER_TIMEOUT_MS
     max_bitrate_bps: int = 32_000
 
 
@@ -120,6 +127,7 @@ class PeerStats:
         jitter_buffer_ms: Mean time that received audio waited in the jitter buffer.
         remote_jitter_ms: What the other side reports about our packets.
         concealed_samples: Received samples made up because a packet was missing, silence not counted.
+        fec_packets: Packets that carried a copy of an earlier one (RFC 6716, section 2.1.7).
         dropped_samples: Received samples thrown away because nobody read them in time.
     """
 
@@ -131,6 +139,7 @@ class PeerStats:
     jitter_buffer_ms: float = 0.0
     remote_jitter_ms: float = 0.0
     concealed_samples: int = 0
+    fec_packets: int = 0
     dropped_samples: int = 0
 
 
@@ -149,8 +158,8 @@ class PeerObserver(Protocol):
         """A text message came over the data channel."""
         ...
 
-    def on_candidate(self, candidate: IceCandidate) -> None:
-        """A local candidate was found after the description had been made."""
+    def on_candidate(self, candidate: IceCandidate | None) -> None:
+        """A local candidate was found after the description had been made; None: there will be no more."""
         ...
 
 
@@ -160,6 +169,11 @@ class RtcPeer(Protocol):
     @property
     def state(self) -> PeerState:
         """The current state. Any thread."""
+        ...
+
+    @property
+    def is_gathering(self) -> bool:
+        """Whether the observer may still be told of local candidates."""
         ...
 
     async def add_candidate(self, candidate: IceCandidate | None) -> None:
@@ -210,6 +224,16 @@ class AnsweringPeer(RtcPeer, Protocol):
         """The answer, with the candidates found so far."""
         ...
 
+    async def answer_restart(self, offer_sdp: str) -> None:
+        """Answer a further offer of the same client with the same media: an ICE restart (RFC 8445, section 9).
+
+        Media and messages go on meanwhile, over the old path as long as there is one. :attr:`answer_sdp` is new then.
+
+        Raises:
+            EngineError: The offer cannot be read, wants other media, or the engine cannot restart (``aiortc``).
+        """
+        ...
+
 
 class OfferingPeer(RtcPeer, Protocol):
     """The side that calls."""
@@ -217,6 +241,14 @@ class OfferingPeer(RtcPeer, Protocol):
     @property
     def offer_sdp(self) -> str:
         """The offer, with the candidates found so far."""
+        ...
+
+    async def offer_restart(self) -> None:
+        """Look for another path to the same peer; :attr:`offer_sdp` is new then, and wants an answer.
+
+        Raises:
+            EngineError: The engine cannot restart (``aiortc``), or the connection is closed.
+        """
         ...
 
     async def set_answer(self, sdp: str) -> None:

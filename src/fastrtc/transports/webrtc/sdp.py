@@ -85,6 +85,18 @@ def sent_kinds(sdp: str) -> frozenset[str]:
     return frozenset(kinds)
 
 
+def media_kinds(sdp: str) -> list[str]:
+    """The kinds of the media sections, in their order: ``audio``, ``video``, ``application``."""
+    return [line[2:].partition(" ")[0] for line in sdp.splitlines() if line.startswith("m=")]
+
+
+def fingerprints(sdp: str) -> frozenset[str]:
+    """The fingerprints of the describing side's DTLS certificate (RFC 8122): who has its key is the same client."""
+    return frozenset(
+        line.partition(":")[2].strip().lower() for line in sdp.splitlines() if line.startswith("a=fingerprint:")
+    )
+
+
 def check_description(sdp: object) -> str:
     """Refuse what cannot be a session description before an engine sees it.
 

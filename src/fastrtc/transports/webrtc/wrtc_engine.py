@@ -21,6 +21,7 @@ from fastrtc.transports.webrtc.engine import PeerObserver, PeerOptions, PeerStat
 from fastrtc.transports.webrtc.outbox import Outbox
 from fastrtc.transports.webrtc.sdp import (
     check_description,
+    media_kinds,
     speech_parameters,
     with_media_stream,
     with_opus_parameters,
@@ -93,8 +94,16 @@ class WrtcPeer:
         self._channel: webrtc.RTCDataChannel | None = None
         self._gathered = asyncio.Event()
         self._described = False
+        self._negotiating = asyncio.Lock()
         self._ending: asyncio.Task[None] | None = None
-        self._pc = webrtc.RTCPeerConnection(webrtc.RTCConfiguration(ice_servers=servers, bundle_policy="max-bundle"))
+        self._pc = webrtc.RTCPeerConnection(
+            webrtc.RTCConfiguration(
+                ice_servers=servers,
+                ice_transport_policy=options.ice_transport_policy,
+                port_range=options.port_range,
+                bundle_policy="max-bundle",
+            )
+        )
         self._generator = webrtc.MediaStreamTrackGenerator("audio") if options.has_audio_out else None
         self._audio: WrtcAudio
         self._native: NativeAudio | None = None
@@ -121,6 +130,11 @@ class WrtcPeer:
         """The local description, as it is to be sent to the other side."""
         return self._local_sdp()
 
+    @property
+    def is_gathering(self) -> bool:
+        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
+        return not self._gathered.is_set()
+
     async def make_answer(self, offer_sdp: str) -> None:
         """Take an offer and describe this side. Called once, by the engine."""
         await self._set_remote("offer", offer_sdp)
@@ -128,6 +142,23 @@ class WrtcPeer:
         await self._pc.set_local_description(await self._pc.create_answer())
         await self._limit_video()
         await self._gather()
+
+    async def answer_restart(self, offer_sdp: str) -> None:
+        """See :class:`~fastrtc.transports.webrtc.engine.AnsweringPeer`."""
+        check_description(offer_sdp)
+        async with self._negotiating:
+            described = self._pc.remote_description
+            if described is None or self._state is PeerState.CLOSED:
+                raise EngineError("the connection is closed")
+            if media_kinds(offer_sdp) != media_kinds(described.sdp):
+                raise EngineError("a further offer may not add or take away media")
+            try:
+                self._start_gathering()
+                await self._set_remote("offer", offer_sdp)
+                await self._pc.set_local_description(await self._pc.create_answer())
+                await self._gather()
+            except _ENGINE_ERRORS as error:
+                raise EngineError(f"the offer could not be answered: {error}") from error
 
     async def make_offer(self) -> None:
         """Describe this side. Called once, by the engine."""
@@ -140,6 +171,19 @@ class WrtcPeer:
         self._on_channel(self._pc.create_data_channel("text"))
         await self._pc.set_local_description(await self._pc.create_offer())
         await self._gather()
+
+    async def offer_restart(self) -> None:
+        """See :class:`~fastrtc.transports.webrtc.engine.OfferingPeer`."""
+        async with self._negotiating:
+            if self._state is PeerState.CLOSED:
+                raise EngineError("the connection is closed")
+            try:
+                self._start_gathering()
+                self._pc.restart_ice()
+                await self._pc.set_local_description(await self._pc.create_offer())
+                await self._gather()
+            except _ENGINE_ERRORS as error:
+                raise EngineError(f"ICE could not be restarted: {error}") from error
 
     async def set_answer(self, sdp: str) -> None:
         """See :class:`~fastrtc.transports.webrtc.engine.OfferingPeer`."""
@@ -255,6 +299,10 @@ class WrtcPeer:
         tuned = with_opus_parameters(sdp, speech_parameters(self._options.max_bitrate_bps))
         await self._pc.set_remote_description(webrtc.RTCSessionDescriptionInit(kind, tuned))
 
+    def _start_gathering(self) -> None:
+        self._gathered.clear()
+        self._described = False
+
     async def _gather(self) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._gathered.wait(), self._options.gather_timeout_ms / 1000)
@@ -310,6 +358,8 @@ class WrtcPeer:
     def _on_candidate(self, candidate: webrtc.RTCIceCandidate | None) -> None:
         if candidate is None:
             self._gathered.set()
+            if self._described:
+                self._observer.on_candidate(None)
         elif self._described and candidate.candidate:
             self._observer.on_candidate(
                 IceCandidate(
@@ -379,6 +429,7 @@ def _stats(report: list[Any], dropped_samples: int) -> PeerStats:
         jitter_buffer_ms=1000 * _value(inbound, "jitter_buffer_delay") / emitted if emitted else 0.0,
         remote_jitter_ms=1000 * _value(remote, "jitter"),
         concealed_samples=int(_value(inbound, "concealed_samples") - _value(inbound, "silent_concealed_samples")),
+        fec_packets=int(_value(inbound, "fec_packets_received")),
         dropped_samples=dropped_samples,
     )
 
