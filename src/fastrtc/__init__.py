@@ -41,6 +41,13 @@ if TYPE_CHECKING:
     from fastrtc.outputs import AdditionalOutputs, CloseStream, Spoken, WebRTCData
     from fastrtc.replies import Reply, get_current_reply
     from fastrtc.speech.recogniser import get_stt_model
+    from fastrtc.speech.text_to_speech import (
+        CartesiaTTSOptions,
+        HibariTTSOptions,
+        KokoroTTSOptions,
+        TextToSpeech,
+        get_tts_model,
+    )
     from fastrtc.stream import Stream, UIArgs
     from fastrtc.turns.options import AlgoOptions
     from fastrtc.vad.options import SileroVadOptions
@@ -55,7 +62,10 @@ __all__ = [
     "AsyncStreamHandler",
     "AudioEmitType",
     "AudioVideoStreamHandler",
+    "CartesiaTTSOptions",
     "CloseStream",
+    "HibariTTSOptions",
+    "KokoroTTSOptions",
     "ModelOptions",
     "PauseDetectionModel",
     "Reply",
@@ -65,6 +75,7 @@ __all__ = [
     "Spoken",
     "Stream",
     "StreamHandler",
+    "TextToSpeech",
     "UIArgs",
     "VideoEmitType",
     "VideoStreamHandler",
@@ -86,6 +97,7 @@ __all__ = [
     "get_hf_turn_credentials_async",
     "get_silero_model",
     "get_stt_model",
+    "get_tts_model",
     "get_turn_credentials",
     "get_turn_credentials_async",
     "get_twilio_turn_credentials",
@@ -99,7 +111,10 @@ _HOMES = {
     "AsyncStreamHandler": "handlers.base",
     "AudioEmitType": "handlers.base",
     "AudioVideoStreamHandler": "handlers.video",
+    "CartesiaTTSOptions": "speech.text_to_speech",
     "CloseStream": "outputs",
+    "HibariTTSOptions": "speech.text_to_speech",
+    "KokoroTTSOptions": "speech.text_to_speech",
     "ModelOptions": "vad.protocol",
     "PauseDetectionModel": "vad.protocol",
     "Reply": "replies",
@@ -109,6 +124,7 @@ _HOMES = {
     "Spoken": "outputs",
     "Stream": "stream",
     "StreamHandler": "handlers.base",
+    "TextToSpeech": "speech.text_to_speech",
     "UIArgs": "stream",
     "VideoEmitType": "handlers.video",
     "VideoStreamHandler": "handlers.video",
@@ -130,6 +146,7 @@ _HOMES = {
     "get_hf_turn_credentials_async": "credentials",
     "get_silero_model": "vad.silero",
     "get_stt_model": "speech.recogniser",
+    "get_tts_model": "speech.text_to_speech",
     "get_turn_credentials": "credentials",
     "get_turn_credentials_async": "credentials",
     "get_twilio_turn_credentials": "credentials",

@@ -14,6 +14,8 @@
         ├── EngineError             the WebRTC engine failed
         ├── TurnCredentialsError    a service lends no TURN server
         └── SessionEndedError       user code waited for a client that is gone; ends that code quietly
+        ├── SpeechServiceError      a service that speaks cannot be reached, or refuses
+        ├── ModelDownloadError      weights cannot be fetched (also an OSError; in fastrtc.speech.download)
 
 ``WebRTCError`` lives in :mod:`fastrtc.context`, beside the channel that it writes to.
 """
@@ -83,3 +85,7 @@ class TurnCredentialsError(FastRTCError):
 
 class SessionEndedError(FastRTCError):
     """Raised inside user code that waits for a client whose session is over; it needs no handling."""
+class SpeechServiceError(FastRTCError):
+    """A service that speaks cannot be reached, or refuses; the message says why."""
+
+

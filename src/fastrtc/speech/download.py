@@ -52,7 +52,6 @@ class Weights:
         """Where it is kept."""
         return cache_folder().joinpath(*self.name.split("/"))
 
-    @property
     def is_here(self) -> bool:
         """Whether it is there in its full length; its checksum was compared before it got its name."""
         return self.path.is_file() and self.path.stat().st_size == self.size_bytes
@@ -75,14 +74,14 @@ def fetched(weights: Weights, what: str, progress: Progress | None = None) -> Pa
     Raises:
         ModelDownloadError: No network, the server's refusal, no room, or another file than expected.
     """
-    if weights.is_here:
+    if weights.is_here():
         return weights.path
     part = weights.path.with_name(weights.path.name + ".part")
     remedy = f"get it where there is a network and put it at {weights.path}"
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         with part.open("ab") as file, _alone(file):
-            if weights.is_here:  # Another process was faster.
+            if weights.is_here():  # Another process was faster.
                 return weights.path
             shown = progress or _Shown(weights, what)
             found = _download(weights, part, shown)
