@@ -22,21 +22,21 @@ LEAD_S, TAIL_S = 0.03, 0.08  # of what is left around the speech, so that no sou
 QUIET = 0.02  # of the loudest frame; below it there is no speech
 FRAME_S = 0.01
 
-O = TypeVar("O", bound=TTSOptions)
+OptionsT = TypeVar("OptionsT", bound=TTSOptions)
 Wave = NDArray[np.float32]
 
 
-class SentenceVoice(ABC, Generic[O]):
+class SentenceVoice(ABC, Generic[OptionsT]):
     """A ``TextToSpeech`` made of :meth:`speak`, which speaks one sentence."""
 
     rate_hz: int
 
     @abstractmethod
-    def speak(self, sentence: str, options: O) -> Wave:
+    def speak(self, sentence: str, options: OptionsT) -> Wave:
         """The sentence without silence around it, float32 of shape ``(n,)``; on one of a few threads."""
 
     @abstractmethod
-    def options_of(self, options: TTSOptions | None) -> O:
+    def options_of(self, options: TTSOptions | None) -> OptionsT:
         """The options that count; the defaults where None.
 
         Raises:
@@ -58,7 +58,9 @@ class SentenceVoice(ABC, Generic[O]):
         check_text(text)
         return self._astream(text, self.options_of(options))
 
-    def _stream(self, sentences: Iterator[str], options: O, *, ahead: bool) -> Generator[tuple[int, Wave], None, None]:
+    def _stream(
+        self, sentences: Iterator[str], options: OptionsT, *, ahead: bool
+    ) -> Generator[tuple[int, Wave], None, None]:
         # Text that comes in parts may keep us waiting: what is ready is given before more of it is asked for.
         made = 0
         coming = self._begin(next(sentences, None), options, made)
@@ -75,7 +77,7 @@ class SentenceVoice(ABC, Generic[O]):
             if coming is not None:
                 coming.cancel()
 
-    async def _astream(self, text: AsyncText, options: O) -> AsyncGenerator[tuple[int, Wave], None]:
+    async def _astream(self, text: AsyncText, options: OptionsT) -> AsyncGenerator[tuple[int, Wave], None]:
         sentences = async_sentences_of(text)
         ahead = isinstance(text, str)
         made = 0
@@ -93,12 +95,12 @@ class SentenceVoice(ABC, Generic[O]):
             if coming is not None:
                 coming.cancel()
 
-    def _begin(self, sentence: str | None, options: O, made: int) -> Future[Wave] | None:
+    def _begin(self, sentence: str | None, options: OptionsT, made: int) -> Future[Wave] | None:
         if sentence is None:
             return None
         return voice_threads().submit(self._paused, sentence, options, made > 0)
 
-    def _paused(self, sentence: str, options: O, pause: bool) -> Wave:
+    def _paused(self, sentence: str, options: OptionsT, pause: bool) -> Wave:
         wave = self.speak(sentence, options)
         if not pause or not wave.size:
             return wave
