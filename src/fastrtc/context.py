@@ -24,7 +24,8 @@ class Context:
     Attributes:
         webrtc_id: The session's id, as the client gave it.
         websocket: The connection, where the session came over a WebSocket or a telephone stream.
-        call: Facts of a telephone call (``call_sid``, ``from``, custom parameters), empty otherwise.
+        call: Facts of a telephone call: ``call_sid``, ``stream_sid``, ``account_sid``, ``from`` and ``to`` (as far as
+            they are known), and custom parameters under their own names; None otherwise.
         user: What the ``authorize`` hook returned for this client.
     """
 

@@ -112,6 +112,14 @@ class PlaybackFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DtmfReceived:
+    """The caller pressed a key of the telephone: ``0`` to ``9``, ``*``, ``#`` or ``A`` to ``D``."""
+
+    at_s: float
+    digit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerFailed:
     """User code raised, or gave something that cannot be played; the session goes on."""
 
@@ -139,6 +147,7 @@ Event: TypeAlias = (
     | ReplyResumed
     | ReplyInterrupted
     | PlaybackFinished
+    | DtmfReceived
     | HandlerFailed
     | SessionClosed
 )
@@ -154,6 +163,7 @@ _NAMES: dict[type[Any], str] = {
     ReplyResumed: "reply_resumed",
     ReplyInterrupted: "reply_interrupted",
     PlaybackFinished: "playback_finished",
+    DtmfReceived: "dtmf_received",
     HandlerFailed: "handler_failed",
     SessionClosed: "session_closed",
 }

@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 from fastrtc.audio import PCM, float_to_int16
 from fastrtc.clock import TICK_S, MediaClock, the_clock
 from fastrtc.context import Context, WebRTCError, current_channel, current_context
-from fastrtc.events import Event, HandlerFailed, SessionClosed, SessionStarted, event_as_json
+from fastrtc.events import DtmfReceived, Event, HandlerFailed, SessionClosed, SessionStarted, event_as_json
 from fastrtc.handlers.base import StreamHandler, StreamHandlerBase
 from fastrtc.handlers.driver import Driver
 from fastrtc.handlers.drivers import driver_for, takes_turns
 from fastrtc.handlers.flag import ThreadSafeEvent
+from fastrtc.handlers.keypad import Keypad
 from fastrtc.handlers.listening import Listener
 from fastrtc.handlers.ports import ReplyRun
 from fastrtc.handlers.reply import AsyncReply, SyncReply
@@ -113,6 +114,7 @@ class Session:
         self._mouth = Mouth(link, ahead_ms, self)
         self._driver: Driver = driver_for(handler, self, self._mouth, self, self._loop, self._variables, session_id)
         self._video = video_driver_for(handler, link, self, self, self._loop, self._variables, session_id)
+        self._keypad = Keypad(handler, self, self._variables, session_id, lambda error: self.report(error, None))
         self._ticks = 0
         self._ending: str | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -197,6 +199,11 @@ class Session:
     def trigger_response(self) -> None:
         """Reply now; any thread."""
         self.post(self._driver.trigger)
+
+    def press_key(self, digit: str) -> None:
+        """The caller pressed a key of the telephone; app loop."""
+        self.tell(DtmfReceived(at_s=self._now_s(), digit=digit))
+        self._keypad.press(digit)
 
     # ---- clock ------------------------------------------------------------------------------------------------
 
@@ -406,6 +413,7 @@ class Session:
     async def _release(self) -> None:
         if self._worker is not None:
             self._worker.stop()
+        self._keypad.close()
         await asyncio.to_thread(self._driver.release)
         if self._video is not None:
             await asyncio.to_thread(self._video.release)

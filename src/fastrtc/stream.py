@@ -68,6 +68,7 @@ class Stream:
         verbose: Say where the endpoints are when the app starts.
         engine: The WebRTC engine, or its name: ``"wrtc"`` or ``"aiortc"``; None: ``FASTRTC_ENGINE``, else ``"wrtc"``.
         on_event: Called with a session's id and each of its events, on the app's loop.
+        twilio_auth_token: Of the account at Twilio: telephone requests that Twilio did not sign are refused then.
 
     Raises:
         ConfigurationError: An argument that cannot work.
@@ -93,11 +94,14 @@ class Stream:
         verbose: bool = True,
         engine: str | RtcEngine | None = None,
         on_event: Callable[[str, Event], None] | None = None,
+        twilio_auth_token: str | None = None,
     ) -> None:
         check_choice("mode", mode, ("send-receive", "receive", "send"))
         check_choice("modality", modality, ("video", "audio", "audio-video"))
         if additional_outputs and additional_outputs_handler is None:
             raise ConfigurationError("additional_outputs needs an additional_outputs_handler that updates them")
+        if twilio_auth_token is not None and not twilio_auth_token:
+            raise ConfigurationError("twilio_auth_token is empty; leave it out to check no signatures")
         self.event_handler = handler
         self.mode: Mode = mode
         self.modality: Modality = "audio" if is_audio_only(handler) else modality
@@ -116,6 +120,7 @@ class Stream:
         self.verbose = verbose
         self._engine = engine
         self._on_event = on_event
+        self._twilio_auth_token = twilio_auth_token
         self._ui: Any = None
         self._component: Any = None
         self._made_host: SessionHost | None = None
@@ -190,7 +195,7 @@ class Stream:
                 "/webrtc/offer", routes.json_endpoint(self._answer), "Answer a WebRTC offer", routes.OFFER_SCHEMA
             ),
             routes.SocketRoute("/websocket/offer", self.websocket_offer),
-            routes.HttpRoute("/telephone/incoming", routes.incoming_call, "Answer a telephone call"),
+            routes.HttpRoute("/telephone/incoming", self.handle_incoming_call, "Answer a telephone call"),
             routes.SocketRoute("/telephone/handler", self.telephone_handler),
         ]
         routes.mount(app, path, endpoints, tags=tags, lifespan=lambda: self._while_serving(path))
@@ -244,15 +249,22 @@ class Stream:
 
     async def telephone_handler(self, websocket: WebSocket) -> None:
         """Serve a telephone call (Twilio Media Streams) over this WebSocket; returns when it is over."""
+        from fastrtc.server.telephone import may_stream
         from fastrtc.transports.telephone import TelephoneConversation
 
+        if not may_stream(websocket, self._twilio_auth_token):
+            await websocket.close()
+            return
         await TelephoneConversation(websocket, self._host).run()
 
     async def handle_incoming_call(self, request: Request) -> Response:
-        """Answer Twilio's webhook of an incoming call with TwiML that connects it to ``/telephone/handler``."""
-        from fastrtc.server.routes import incoming_call
+        """Answer Twilio's webhook of an incoming call with TwiML that connects it to ``/telephone/handler``.
 
-        return await incoming_call(request)
+        With ``twilio_auth_token`` a request without Twilio's signature gets 403.
+        """
+        from fastrtc.server.telephone import incoming_call
+
+        return await incoming_call(request, self._twilio_auth_token)
 
     async def close(self, reason: str = "server_shutdown") -> None:
         """End all sessions; returns when they are shut down. Apps that mount the stream need not call it."""

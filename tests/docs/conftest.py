@@ -11,5 +11,6 @@ import pytest
 def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TURN_SECRET", "secret")
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "secret")
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     return tmp_path

@@ -86,6 +86,7 @@ class FakeSession:
     start_error: Exception | None = None
     started: asyncio.Event = field(default_factory=asyncio.Event)
     messages: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     closes: list[str] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -97,6 +98,9 @@ class FakeSession:
         if "refuse" in text:
             raise ProtocolError("no such field")
         self.messages.append(text)
+
+    def press_key(self, digit: str) -> None:
+        self.keys.append(digit)
 
     async def close(self, reason: str) -> None:
         self.closes.append(reason)

@@ -11,7 +11,12 @@ CONNECTED = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
 START = {
     "event": "start",
     "streamSid": "MZ1",
-    "start": {"streamSid": "MZ1", "callSid": "CA1", "customParameters": {"from": "+4930"}},
+    "start": {
+        "streamSid": "MZ1",
+        "callSid": "CA1",
+        "accountSid": "AC1",
+        "customParameters": {"from": "+4930", "call_sid": "of somebody else"},
+    },
 }
 TICK = (8000 * np.sin(np.arange(160) / 7)).astype(np.int16)
 
@@ -32,11 +37,13 @@ def test_a_call_from_start_to_stop(with_line):
         await session.started.wait()
         assert session.handler.phone_mode is True
         assert session.context.webrtc_id == "MZ1"
-        assert session.context.call == {"call_sid": "CA1", "from": "+4930"}
+        call = {"call_sid": "CA1", "stream_sid": "MZ1", "account_sid": "AC1", "from": "+4930"}
+        assert session.context.call == call
         line.socket.say({"event": "stop", "streamSid": "MZ1"})
         await line.serving
         np.testing.assert_array_equal(session.link.read(), decode_ulaw(encode_ulaw(TICK)))
         assert session.closes == ["stopped"]
+        assert session.keys == ["1"]
 
     with_line(TelephoneConversation, scenario)
 
@@ -111,6 +118,7 @@ def test_a_full_server_hangs_up(with_line):
 def test_nonsense_does_not_end_the_call(with_line, caplog):
     async def scenario(line):
         line.socket.say(media(TICK))
+        line.socket.say({"event": "dtmf", "streamSid": "MZ1", "dtmf": {"digit": "1"}})
         first = await line.socket.wait_for(lambda message: message.get("type") == "error")
         assert '"start"' in first["message"]
         line.socket.say(START)
@@ -118,7 +126,8 @@ def test_nonsense_does_not_end_the_call(with_line, caplog):
         line.socket.say(START)
         line.socket.say({"event": "stop"})
         await line.serving
-        assert (await line.session()).closes == ["stopped"]
+        session = await line.session()
+        assert (session.closes, session.keys) == (["stopped"], [])
 
     with_line(TelephoneConversation, scenario)
     assert "video" in caplog.text

@@ -28,7 +28,12 @@ def test_a_call_from_start_to_end() -> None:
             "event": "start",
             "sequenceNumber": "1",
             "streamSid": "MZ1",
-            "start": {"streamSid": "MZ1", "callSid": "CA1", "customParameters": {"name": "Ann", "n": 3}},
+            "start": {
+                "streamSid": "MZ1",
+                "callSid": "CA1",
+                "accountSid": "AC1",
+                "customParameters": {"name": "Ann", "n": 3},
+            },
         },
         {"event": "media", "streamSid": "MZ1", "media": {"track": "inbound", "payload": "/wA="}},
         {"event": "mark", "streamSid": "MZ1", "mark": {"name": "160"}},
@@ -37,7 +42,7 @@ def test_a_call_from_start_to_end() -> None:
     ]
     assert [t.parse_call_message(json.dumps(text)) for text in texts] == [
         t.Connected(),
-        t.CallStarted("MZ1", "CA1", {"name": "Ann", "n": "3"}),
+        t.CallStarted("MZ1", "CA1", {"name": "Ann", "n": "3"}, "AC1"),
         t.CallAudio(b"\xff\x00"),
         t.MarkReached("160"),
         t.KeyPressed("#"),
@@ -95,3 +100,30 @@ def test_twiml_without_words() -> None:
     text = t.connect_twiml("wss://a/telephone/handler", greeting="", farewell="")
     assert "<Say>" not in text
     assert '<Connect><Stream url="wss://a/telephone/handler">' in text
+
+
+def test_the_example_of_twilios_documentation() -> None:
+    form = {
+        "To": "+18005551212",
+        "CallSid": "CA1234567890ABCDE",
+        "Caller": "+14158675309",
+        "From": "+14158675309",
+        "Digits": "1234",
+    }
+    signature = t.sign("12345", "https://mycompany.com/myapp.php?foo=1&bar=2", form.items())
+    assert signature == "RSOYDt4T1cUTdK1PDd93/VVr8B8="
+
+
+@given(st.text(min_size=1), st.text(), st.lists(st.tuples(st.text(), st.text())), st.text(min_size=1), st.text())
+def test_only_the_signature_of_a_request_fits_it(
+    token: str, url: str, form: list[tuple[str, str]], more: str, other: str
+) -> None:
+    try:
+        signature = t.sign(token, url, form)
+    except UnicodeEncodeError:
+        return
+    assert t.is_signed(token, signature, [url + more, url], reversed(form))
+    assert not t.is_signed(token, signature, [url + more], form)
+    assert not t.is_signed(token, signature, [url], [*form, ("more", more)])
+    assert t.is_signed(token, other, [url], form) == (other == signature)
+    assert not t.is_signed(token, "", [url], form)

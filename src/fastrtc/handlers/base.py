@@ -180,6 +180,13 @@ class StreamHandlerBase(ABC):
         """Forget that inputs were sent, so that the next ``wait_for_args`` asks again."""
         self.args_set.clear()
 
+    def on_dtmf(self, digit: str) -> Any:
+        """Called for each key that a caller presses on a telephone; override to act on it (may be ``async def``).
+
+        Args:
+            digit: ``0`` to ``9``, ``*``, ``#``, or ``A`` to ``D``.
+        """
+
     def shutdown(self) -> Any:
         """Called once when the session ends; override to free what the handler holds (may be ``async def``)."""
 

@@ -47,6 +47,7 @@ class ReplyOnPause(StreamHandler):
         on_interrupt: Told about each reply that was interrupted: what of it was heard, in seconds and words.
         idle_fn: Called like ``startup_fn`` when nobody has spoken for ``algo_options.idle_timeout_s``; without it the
             session ends then.
+        on_dtmf: Called with each key that a caller presses on a telephone (``0`` to ``9``, ``*``, ``#``).
 
     Raises:
         ConfigurationError: ``fn`` cannot be called, or an option cannot work.
@@ -68,6 +69,7 @@ class ReplyOnPause(StreamHandler):
         *,
         on_interrupt: Callable[[Reply], Any] | None = None,
         idle_fn: Callable[..., Any] | None = None,
+        on_dtmf: Callable[[str], Any] | None = None,
     ) -> None:
         super().__init__(expected_layout, output_sample_rate, output_frame_size, input_sample_rate)
         if not callable(fn):
@@ -81,6 +83,7 @@ class ReplyOnPause(StreamHandler):
         self.needs_args = needs_args
         self.on_interrupt = on_interrupt
         self.idle_fn = idle_fn
+        self._key_fn = on_dtmf
         self.is_async = is_async_function(fn)
         self._trigger: Callable[[], None] | None = None
         self._alone: Any = None
@@ -92,7 +95,9 @@ class ReplyOnPause(StreamHandler):
 
     def copy(self) -> ReplyOnPause:
         """A new handler with the same settings."""
-        return ReplyOnPause(*self._arguments(), on_interrupt=self.on_interrupt, idle_fn=self.idle_fn)
+        return ReplyOnPause(
+            *self._arguments(), on_interrupt=self.on_interrupt, idle_fn=self.idle_fn, on_dtmf=self._key_fn
+        )
 
     def _arguments(self) -> tuple[Any, ...]:
         return (
@@ -108,6 +113,10 @@ class ReplyOnPause(StreamHandler):
             self.model,
             self.needs_args,
         )
+
+    def on_dtmf(self, digit: str) -> Any:
+        """Pass a key that the caller pressed to the function that was given for it."""
+        return None if self._key_fn is None else self._key_fn(digit)
 
     def on_trigger(self, call: Callable[[], None]) -> None:
         """Name what :meth:`trigger_response` does; the session's driver calls this."""

@@ -38,6 +38,7 @@ class ReplyOnStopWords(ReplyOnPause):
         stt_model: Recognises the stop words; None: ``get_stt_model()``, when the first session starts.
         on_interrupt: Told about each reply that was interrupted.
         idle_fn: Called when nobody has spoken for ``algo_options.idle_timeout_s``.
+        on_dtmf: Called with each key that a caller presses on a telephone.
 
     Raises:
         ConfigurationError: No stop word, ``fn`` cannot be called, or an option cannot work.
@@ -61,6 +62,7 @@ class ReplyOnStopWords(ReplyOnPause):
         stt_model: SpeechToText | None = None,
         on_interrupt: Callable[[Reply], Any] | None = None,
         idle_fn: Callable[..., Any] | None = None,
+        on_dtmf: Callable[[str], Any] | None = None,
     ) -> None:
         super().__init__(
             fn,
@@ -76,6 +78,7 @@ class ReplyOnStopWords(ReplyOnPause):
             needs_args,
             on_interrupt=on_interrupt,
             idle_fn=idle_fn,
+            on_dtmf=on_dtmf,
         )
         self.stop_words = stop_words
         self._wanted = StopWords(stop_words)
@@ -102,6 +105,7 @@ class ReplyOnStopWords(ReplyOnPause):
             stt_model=self.stt_model,
             on_interrupt=self.on_interrupt,
             idle_fn=self.idle_fn,
+            on_dtmf=self._key_fn,
         )
 
     def stop_word_detected(self, text: str) -> bool:

@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,7 +18,6 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from fastrtc.errors import ConfigurationError, ProtocolError
-from fastrtc.wire.twilio import connect_twiml
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -135,17 +133,27 @@ def _wrapped(outer: Any, inner: Callable[[], AbstractAsyncContextManager[None]])
     return lifespan
 
 
-async def read_json(request: Request) -> Any:
-    """The JSON body of a request.
+async def read_body(request: Request) -> bytes:
+    """The body of a request.
 
     Raises:
-        ProtocolError: Too long, or not JSON.
+        ProtocolError: Too long.
     """
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise ProtocolError(f"the body is longer than {MAX_BODY_BYTES} bytes")
+    return body
+
+
+async def read_json(request: Request) -> Any:
+    """The JSON body of a request.
+
+    Raises:
+        ProtocolError: Too long, or not JSON.
+    """
+    body = await read_body(request)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -170,13 +178,3 @@ def json_endpoint(call: Callable[[Any], Awaitable[Any]]) -> HttpEndpoint:
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 
     return endpoint
-
-
-async def incoming_call(request: Request) -> Response:
-    """Answer Twilio's webhook of a call with TwiML that connects it to ``telephone/handler`` beside this path."""
-    prefix = request.url.path.removesuffix("/telephone/incoming")
-    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or request.url.netloc
-    form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
-    known = {name: form[key] for key, name in (("From", "from"), ("To", "to")) if key in form}
-    twiml = connect_twiml(f"wss://{host}{prefix}/telephone/handler", parameters=known)
-    return Response(twiml, media_type="application/xml")

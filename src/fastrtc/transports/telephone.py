@@ -101,7 +101,7 @@ class TelephoneConversation(SocketConversation):
             case twilio.CallEnded():
                 self.hang_up("stopped")
             case twilio.KeyPressed(digit):
-                logger.debug("the caller pressed %s", digit)
+                self._press(digit)
 
     async def reply(self, text: str) -> None:
         if self._link is None:
@@ -115,7 +115,13 @@ class TelephoneConversation(SocketConversation):
         handler = self.switchboard.new_handler()
         handler.phone_mode = True
         link = TelephoneLink(self.websocket, start.stream_sid, on_lost=self.hang_up)
-        call = {"call_sid": start.call_sid, **start.parameters}
+        # What a parameter is called does not hide what Twilio says itself.
+        call = {
+            **start.parameters,
+            "stream_sid": start.stream_sid,
+            "call_sid": start.call_sid,
+            "account_sid": start.account_sid,
+        }
         context = Context(webrtc_id=start.stream_sid, websocket=self.websocket, call=call)
         try:
             session = self.switchboard.open(start.stream_sid, handler, link, context)
@@ -124,6 +130,11 @@ class TelephoneConversation(SocketConversation):
             raise
         self._link = link
         self.begin(session)
+
+    def _press(self, digit: str) -> None:
+        self._started()
+        if self.session is not None:
+            self.session.press_key(digit)
 
     def _started(self) -> TelephoneLink:
         if self._link is None:

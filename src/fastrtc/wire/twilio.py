@@ -1,13 +1,15 @@
-"""Twilio Media Streams: the WebSocket protocol of a telephone call, and the TwiML that starts one.
+"""Twilio Media Streams: the WebSocket protocol of a telephone call, the TwiML that starts one, and Twilio's signature.
 
-Source: "Media Streams - WebSocket Messages" in Twilio's documentation. Audio is G.711 mu-law, 8 kHz, mono.
+Sources: "Media Streams - WebSocket Messages" and "Security - Validating requests" in Twilio's documentation. Audio is
+G.711 mu-law, 8 kHz, mono.
 """
 
 from __future__ import annotations
 
 import base64
+import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from xml.sax.saxutils import escape, quoteattr
@@ -31,11 +33,13 @@ class CallStarted:
         stream_sid: Names the stream in every message we send; becomes the session's id.
         call_sid: The call.
         parameters: What the TwiML's ``<Parameter>`` elements carry.
+        account_sid: The account of Twilio that it belongs to.
     """
 
     stream_sid: str
     call_sid: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    account_sid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,10 @@ def _started(obj: dict[str, Any], what: str) -> CallStarted:
         raise ProtocolError(f'{what} needs "streamSid": the id of the stream')
     custom = details.get("customParameters")
     parameters = {str(key): str(value) for key, value in custom.items()} if isinstance(custom, dict) else {}
-    call_sid = details.get("callSid")
-    return CallStarted(stream_sid, call_sid if isinstance(call_sid, str) else "", parameters)
+    call_sid, account_sid = (
+        value if isinstance(value := details.get(key), str) else "" for key in ("callSid", "accountSid")
+    )
+    return CallStarted(stream_sid, call_sid, parameters, account_sid)
 
 
 def encode_audio(stream_sid: str, payload: bytes) -> str:
@@ -151,3 +157,32 @@ def connect_twiml(
 
 def _say(text: str) -> str:
     return f"<Say>{escape(text)}</Say>" if text else ""
+
+
+def sign(auth_token: str, url: str, form: Iterable[tuple[str, str]] = ()) -> str:
+    """Twilio's signature of a request: the header ``X-Twilio-Signature``.
+
+    It is the HMAC-SHA1, in base64, of the address and the sorted names and values of the form, without separators.
+
+    Args:
+        auth_token: Of the account.
+        url: As Twilio was given it, query included: ``https://...`` for a webhook, ``wss://...`` for a stream.
+        form: Names and values that were posted, blank ones included; a WebSocket has none.
+    """
+    signed = url + "".join(name + value for name, value in sorted(set(form)))
+    return base64.b64encode(hmac.digest(auth_token.encode(), signed.encode(), "sha1")).decode("ascii")
+
+
+def is_signed(auth_token: str, signature: str, urls: Iterable[str], form: Iterable[tuple[str, str]] = ()) -> bool:
+    """Whether Twilio signed this request, compared in constant time.
+
+    Args:
+        auth_token: Of the account.
+        signature: The request's ``X-Twilio-Signature``; empty if there is none.
+        urls: Addresses that Twilio may have been given; one has to fit.
+        form: As of :func:`sign`.
+    """
+    fields = list(form)
+    # Every address is compared, so that the time tells nothing about which one fits.
+    fits = [hmac.compare_digest(sign(auth_token, url, fields).encode(), signature.encode()) for url in urls]
+    return any(fits)
