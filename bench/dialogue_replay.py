@@ -3,7 +3,7 @@
     python bench/dialogue_replay.py [--runs 20]
 
 `session_16k` and `session_48k` replay a whole session (audio in 20 ms frames, resampling, gate, turns, replies,
-playout) whose detector follows a script; `turns_only` feeds the pure turn machine the same speech. Lowest and median of
+playout) whose detector follows a script, and whose turns end by silence; `turns_only` feeds the pure turn machine the same speech. Lowest and median of
 the runs.
 """
 
@@ -26,6 +26,7 @@ SECONDS = 30.0
 WINDOW = 512
 SCRIPT = Script.parse(
     """
+    set turn_detector silence
     reply * after=0.2 lasts=2.5
     0.5 speech 1.5
     5.0 speech 1.5

@@ -44,10 +44,10 @@ from _endpointing_corpora import (
 from fastrtc.speech.end_of_turn import EndOfTurnModel
 from fastrtc.speech.smart_turn import SmartTurn
 from fastrtc.turns.detector import TurnDetector
-from fastrtc.turns.endpointing import AdaptivePatience, SilencePatience
+from fastrtc.turns.endpointing import AdaptivePatience
 from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.options import GateSettings, TurnSettings
-from fastrtc.turns.patience import EndpointPolicy, Pause
+from fastrtc.turns.patience import EndpointPolicy, FixedPatience, Pause
 from fastrtc.turns.user_turn import AskDetector, Ended, UserTurn
 
 WINDOW, FRAME, RESAMPLER_DELAY = 512, 320, 32
@@ -65,7 +65,7 @@ SHIFTS = (-3.0, -2.0, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 2.0)
 class SketchPatience:
     """The sketch's rule: 0.3 s, and up to 1.2 s more the less likely the end is."""
 
-    ask_ms: tuple[float, float] | None = (192.0, 96.0)
+    asks_ms: tuple[float, ...] = tuple(192.0 + 96.0 * number for number in range(14))
 
     def required_silence_ms(self, pause: Pause) -> float:
         """0.3 + 1.2 (1 - mean p) seconds."""
@@ -202,7 +202,7 @@ def measure(clips: dict[str, list[Clip]], small: Asked, smart: Asked | None) -> 
     plain = replace(patience, sure_paused=0.0, shortest_paused_ms=patience.shortest_ms, long_phrase_ms=math.inf)
     for corpus, chosen in clips.items():
         families: dict[str, Any] = {
-            "silence": {f"{ms} ms": judge(chosen, SilencePatience(ms), None) for ms in SILENCES_MS},
+            "silence": {f"{ms} ms": judge(chosen, FixedPatience(ms), None) for ms in SILENCES_MS},
             "default": judge(chosen, patience, small),
             "default, shifted": {name: judge(chosen, policy, small) for name, policy in frontier(patience).items()},
             "without phrase length and pauses": {
@@ -222,7 +222,7 @@ def measure(clips: dict[str, list[Clip]], small: Asked, smart: Asked | None) -> 
 def in_meetings(data: Path, small: Asked, smart: Asked | None) -> dict[str, Any]:
     """The silences of meetings under a few policies."""
     pauses = meeting_pauses(data)
-    found = {f"silence {ms} ms": meetings(pauses, SilencePatience(ms), None) for ms in (300, 500, 700, 1000)}
+    found = {f"silence {ms} ms": meetings(pauses, FixedPatience(ms), None) for ms in (300, 500, 700, 1000)}
     found["default"] = meetings(pauses, AdaptivePatience(), small)
     if smart is not None:
         found["Smart Turn, sketch's rule"] = meetings(pauses, SketchPatience(), smart)

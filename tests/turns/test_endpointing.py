@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrtc.turns.endpointing import AdaptivePatience, SilencePatience
+from fastrtc.turns.endpointing import AdaptivePatience
 from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.options import GateSettings, TurnSettings
-from fastrtc.turns.patience import PHRASE_PAUSE_MS, Pause
+from fastrtc.turns.patience import PHRASE_PAUSE_MS, FixedPatience, Pause
 from fastrtc.turns.user_turn import AskDetector, Ended, UserTurn
 
 PATIENCE = AdaptivePatience()
@@ -133,11 +133,10 @@ def test_the_wait_does_not_depend_on_the_silence_so_far(now: Pause, silence_ms: 
 
 
 @given(any_pause())
-def test_silence_alone_never_asks_and_knows_two_waits(now: Pause) -> None:
-    patience = SilencePatience(400.0)
-    assert patience.ask_ms is None
-    expected = 500.0 if now.speech_ms < patience.brief_ms else 400.0
-    assert patience.required_silence_ms(now) == expected
+def test_silence_alone_never_asks_and_knows_one_wait(now: Pause) -> None:
+    patience = FixedPatience(400.0)
+    assert patience.asks_ms == ()
+    assert patience.required_silence_ms(now) == 400.0
 
 
 def test_ends_that_do_not_meet_are_a_step() -> None:

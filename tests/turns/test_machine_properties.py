@@ -28,7 +28,7 @@ BASE = turn_settings(
 class Doubting:
     """Asks a detector and believes it."""
 
-    ask_ms = (64.0, 96.0)
+    asks_ms = (64.0, 160.0, 256.0, 352.0, 448.0)
 
     def required_silence_ms(self, pause: Pause) -> float:
         return 100.0 if (pause.probability or 0.0) > 0.5 else 500.0

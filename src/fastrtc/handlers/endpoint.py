@@ -22,6 +22,8 @@ DEFAULT_THRESHOLD = 0.6
 DEFAULT_MIN_SPEECH_MS = 64.0
 DEFAULT_PAD_MS = 400.0
 DETECTOR_MEMORY_S = 8.0
+OWN_DETECTOR_ASKS_MS = (96.0, 192.0, 384.0, 768.0)
+"""The built-in detector is asked once a pause; one that hears the silence may change its mind as that grows."""
 USUAL_PAUSE_S = 0.5
 """``audio_chunk_duration - speech_threshold`` of the default options, for which the patience below was chosen."""
 
@@ -65,7 +67,7 @@ class Endpoint:
         policy = patience(options) if streaming else FixedPatience(0.0)
         detector = options.turn_detector
         chosen = _built_in() if isinstance(detector, str) else detector
-        return cls(settings, policy, chosen, DETECTOR_MEMORY_S if policy.ask_ms else 0.0)
+        return cls(settings, policy, chosen, DETECTOR_MEMORY_S if policy.asks_ms else 0.0)
 
 
 def patience(options: AlgoOptions) -> EndpointPolicy:
@@ -90,6 +92,7 @@ def patience(options: AlgoOptions) -> EndpointPolicy:
         shortest_paused_ms=min(max(scale * usual.shortest_paused_ms, shortest_ms), longest_ms),
         brief_silence_ms=min(max(scale * usual.brief_silence_ms, shortest_ms), longest_ms),
         longest_factor=usual.longest_factor if options.longest_silence_s is None else 1.0,
+        asks_ms=usual.asks_ms if isinstance(options.turn_detector, str) else OWN_DETECTOR_ASKS_MS,
     )
 
 

@@ -27,30 +27,6 @@ _EDGE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class SilencePatience:
-    """Silence alone: no detector is asked. The baseline, and the choice where no model may run.
-
-    Attributes:
-        silence_ms: The silence that ends a turn.
-        brief_ms: A turn with less speech than this may be a click or the start of a word.
-        brief_silence_ms: The silence that ends such a turn.
-    """
-
-    silence_ms: float = 700.0
-    brief_ms: float = 256.0
-    brief_silence_ms: float = 500.0
-
-    @property
-    def ask_ms(self) -> tuple[float, float] | None:
-        """None: no detector is asked."""
-        return None
-
-    def required_silence_ms(self, pause: Pause) -> float:
-        """``silence_ms``, or what a very short turn needs if that is more."""
-        return max(self.silence_ms, self.brief_silence_ms) if pause.speech_ms < self.brief_ms else self.silence_ms
-
-
-@dataclass(frozen=True, slots=True)
 class AdaptivePatience:
     """The rule of this module.
 
@@ -82,8 +58,7 @@ class AdaptivePatience:
         brief_silence_ms: Least silence after it.
         longest_factor: How far ``longest_ms`` may move with the speaker, either way.
         known_pauses: Number of pauses at which the speaker's own count as much as ``longest_ms``.
-        first_ask_ms: Silence at which the detector is first asked.
-        ask_step_ms: Between further asks.
+        asks_ms: Silences at which the detector is asked. Once is enough for one that does not hear the silence.
     """
 
     shortest_ms: float = 128.0
@@ -100,13 +75,7 @@ class AdaptivePatience:
     brief_silence_ms: float = 500.0
     longest_factor: float = 1.25
     known_pauses: float = 8.0
-    first_ask_ms: float = 96.0
-    ask_step_ms: float = 96.0
-
-    @property
-    def ask_ms(self) -> tuple[float, float] | None:
-        """When the detector is asked."""
-        return (self.first_ask_ms, self.ask_step_ms)
+    asks_ms: tuple[float, ...] = (96.0,)
 
     def required_silence_ms(self, pause: Pause) -> float:
         """The silence after which the turn is over, given what is known now."""

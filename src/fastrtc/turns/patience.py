@@ -40,8 +40,8 @@ class EndpointPolicy(Protocol):
     """Decides how much silence ends the turn."""
 
     @property
-    def ask_ms(self) -> tuple[float, float] | None:
-        """Silence at which a detector is first asked, and the step of asking again; None asks none."""
+    def asks_ms(self) -> tuple[float, ...]:
+        """Silences at which the detector is asked, rising; empty asks none."""
         ...
 
     def required_silence_ms(self, pause: Pause) -> float:
@@ -54,7 +54,7 @@ class FixedPatience:
     """A turn is over after the same silence every time."""
 
     silence_ms: float
-    ask_ms: tuple[float, float] | None = None
+    asks_ms: tuple[float, ...] = ()
 
     def required_silence_ms(self, pause: Pause) -> float:
         return self.silence_ms

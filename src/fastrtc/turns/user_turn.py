@@ -91,7 +91,7 @@ class UserTurn:
         self._speech_samples = 0
         self._paused_at = 0
         self._answers: list[tuple[float, float]] = []
-        self._next_ask_ms: float | None = None
+        self._asked = 0
         self._earlier_ms: tuple[float, ...] = ()
         self._phrase_start = 0
         self._had_pause = False
@@ -163,11 +163,12 @@ class UserTurn:
             self.state = UserState.PAUSED
             self._paused_at = self.gate.last_speech_end
             self._answers = []
-            self._next_ask_ms = self._policy.ask_ms[0] if self._policy.ask_ms else None
+            self._asked = 0
             outputs.append(Paused(self._paused_at))
         silence_ms = self._settings.ms(at - self._paused_at)
-        if self._next_ask_ms is not None and silence_ms >= self._next_ask_ms and self._policy.ask_ms:
-            self._next_ask_ms = silence_ms + self._policy.ask_ms[1]
+        due = sum(ask_ms <= silence_ms for ask_ms in self._policy.asks_ms)
+        if due > self._asked:
+            self._asked = due
             outputs.append(AskDetector(self._start, at, silence_ms))
         elif may_end and silence_ms >= self._policy.required_silence_ms(self.pause(at)):
             outputs.append(self._end(at, "complete" if self._answers else "silence"))
