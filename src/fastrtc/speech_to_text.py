@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastrtc.speech.protocol import SpeechToText
-from fastrtc.speech.recogniser import get_stt_model
+from fastrtc.speech.moonshine import MoonshineSTT
+from fastrtc.speech.protocol import SpeechToText, STTModel
+from fastrtc.speech.recogniser import get_stt_model, stt_for_chunks
 
-__all__ = ["SpeechToText", "get_stt_model"]
+__all__ = ["MoonshineSTT", "STTModel", "SpeechToText", "get_stt_model", "stt_for_chunks"]

@@ -23,6 +23,7 @@ from fastrtc.handlers.base import StreamHandler
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 from fastrtc.outputs import AdditionalOutputs, WebRTCData
+from fastrtc.speech import moonshine_weights
 from fastrtc.stream import Stream
 from fastrtc.testing import ScriptedVad
 
@@ -150,8 +151,9 @@ def test_outputs_for_nobody_are_dropped() -> None:
 
 
 def test_that_there_is_no_recogniser_is_said_when_the_app_starts_and_to_the_client(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(moonshine_weights, "carried_weights", lambda: None)
     stream = Stream(ReplyOnStopWords(answers, ["computer"], model=ScriptedVad()), modality="audio", verbose=False)
 
     async def run(url: str) -> SignalingError:
@@ -162,8 +164,8 @@ def test_that_there_is_no_recogniser_is_said_when_the_app_starts_and_to_the_clie
 
     with serving(make_app(stream)) as served:
         refusal = asyncio.run(run(served.url))
-    assert "stt_model=" in str(refusal.detail["detail"])
-    assert "no session can start: this version of fastrtc brings no speech recogniser" in caplog.text
+    assert "fastrtc[stt]" in str(refusal.detail["detail"])
+    assert "no session can start: speech recognition needs an optional package" in caplog.text
 
 
 def test_there_is_no_fastphone() -> None:

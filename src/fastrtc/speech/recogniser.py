@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
 
-from fastrtc.errors import MissingExtraError
+from fastrtc.audio import AnyPCM
+from fastrtc.speech.moonshine import MoonshineSTT
 from fastrtc.speech.protocol import SpeechToText
+from fastrtc.vad.protocol import AudioChunk
+
+DEFAULT_MODEL = "moonshine/tiny"
 
 
-def get_stt_model(model: Literal["moonshine/base", "moonshine/tiny"] = "moonshine/base") -> SpeechToText:
-    """The recogniser of this name.
+def get_stt_model(model: str = DEFAULT_MODEL) -> MoonshineSTT:
+    """The recogniser of this name, ready to be called; all of one name share their networks.
+
+    Args:
+        model: ``"moonshine/tiny"``: English, its weights come with ``pip install "fastrtc[stt]"``, no network needed.
 
     Raises:
-        MissingExtraError: It cannot be had: this version brings none.
+        MissingExtraError: The package that carries the weights is not installed.
+        ConfigurationError: There is no such model.
     """
-    error = MissingExtraError("speech recognition", "stt")
-    error.msg = (  # What a user sees of an ImportError; no package would help yet.
-        f"this version of fastrtc brings no speech recogniser, so {model!r} cannot be had; give ReplyOnStopWords one "
-        "of your own, an object with a method stt((rate, array)) -> str: stt_model=..."
-    )
-    error.args = (error.msg,)
-    raise error
+    return MoonshineSTT(model)
+
+
+def stt_for_chunks(stt_model: SpeechToText, audio: tuple[int, AnyPCM], chunks: Iterable[AudioChunk]) -> str:
+    """The words of some stretches of one clip, with spaces between them.
+
+    Args:
+        stt_model: Recognises them.
+        audio: ``(sample_rate, array)``; the array has one dimension, or is ``(1, n)``.
+        chunks: Where the stretches are, in samples of ``audio``: ``{"start": ..., "end": ...}``.
+    """
+    rate_hz, samples = audio
+    return " ".join(stt_model.stt((rate_hz, samples[..., chunk["start"] : chunk["end"]])) for chunk in chunks)

@@ -1,0 +1,123 @@
+"""Moonshine, the default recogniser: English, on ONNX Runtime, with weights from a wheel.
+
+The wheel ``moonshine-voice==0.1.0`` carries the ``tiny`` model (MIT, 44 MB). It is read as files; that package's own
+code, which brings a second ONNX Runtime, is never imported.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrtc.audio import AnyPCM
+from fastrtc.errors import AudioFormatError
+from fastrtc.media.resample import resample_clip
+from fastrtc.speech.moonshine_net import RATE_HZ, TOKENS_PER_S, Decoded, MoonshineNet
+from fastrtc.speech.moonshine_weights import find_weights
+from fastrtc.speech.protocol import Transcript
+
+Float = NDArray[np.float32]
+
+LONGEST_S = 20.0  # the model was trained on up to thirty seconds at a time
+QUIET_S = 0.1  # precision with which a quiet place to cut is looked for
+CUT_FROM_S = 12.0
+LEAD_S, TAIL_S = 0.1, 0.2  # of silence around each piece: short words need it
+FEWEST_TOKENS = 8
+
+
+class MoonshineSTT:
+    """Recognises English speech.
+
+    Any thread may call it, several at once; all instances of one model share its networks. A second of speech costs
+    some 10-20 ms of one core (``bench/stt.py``).
+
+    Args:
+        model: ``"moonshine/tiny"`` (27 million weights) or ``"moonshine/base"`` (61 million).
+
+    Raises:
+        MissingExtraError: The weights of the tiny model are not installed.
+        ModelDownloadError: Those of the base model are not on this machine and cannot be downloaded.
+        ConfigurationError: There is no such model.
+    """
+
+    def __init__(self, model: str = "moonshine/tiny") -> None:
+        self.model = model
+        self.net = shared_net(find_weights(model))
+
+    def stt(self, audio: tuple[int, AnyPCM]) -> str:
+        """The words of one piece of audio, of any length and rate.
+
+        Args:
+            audio: ``(sample_rate, array)``; ``int16`` or ``float32``, shape ``(n,)`` or ``(1, n)``.
+
+        Raises:
+            AudioFormatError: Another shape, dtype or rate.
+        """
+        return self.transcribe(audio).text
+
+    def transcribe(self, audio: tuple[int, AnyPCM], *, words: bool = False) -> Transcript:
+        """The words of one piece of audio, with the model's confidence.
+
+        Args:
+            audio: As of :meth:`stt`.
+            words: Whether the times of the words are wanted too.
+        """
+        samples = samples_of(audio)
+        texts: list[str] = []
+        logs: list[float] = []
+        for piece in _pieces(samples):
+            decoded = self.decode(piece)
+            texts.append(self.net.vocabulary.text(decoded.tokens))
+            logs.extend(decoded.logs)
+        text = " ".join(text for text in texts if text)
+        return Transcript(text, confidence=float(np.exp(np.mean(logs))) if logs and text else None)
+
+    def decode(self, samples: Float) -> Decoded:
+        """The tokens of a piece of up to ``LONGEST_S``, 16 kHz."""
+        padded = np.concatenate([_silence(LEAD_S), samples, _silence(TAIL_S)])
+        longest = max(FEWEST_TOKENS, round(TOKENS_PER_S * samples.size / RATE_HZ))
+        return self.net.decode(self.net.encode(padded), longest)
+
+
+def samples_of(audio: tuple[int, AnyPCM]) -> Float:
+    """What the model hears of ``(rate, array)``: 16 kHz, shape ``(n,)``.
+
+    Raises:
+        AudioFormatError: Another shape, dtype or rate than :meth:`MoonshineSTT.stt` takes.
+    """
+    rate_hz, samples = audio
+    if samples.ndim == 2 and samples.shape[0] == 1:
+        samples = samples[0]
+    if samples.ndim != 1:
+        raise AudioFormatError(f"the recogniser takes mono audio of shape (n,) or (1, n), got {samples.shape}")
+    return resample_clip(samples, int(rate_hz), RATE_HZ)
+
+
+def _pieces(samples: Float) -> list[Float]:
+    """Pieces of at most ``LONGEST_S``, cut where it is quiet."""
+    pieces = []
+    while samples.size > LONGEST_S * RATE_HZ:
+        cut = _quietest(samples[: round(LONGEST_S * RATE_HZ)])
+        pieces.append(samples[:cut])
+        samples = samples[cut:]
+    return [*pieces, samples] if samples.size else pieces
+
+
+def _quietest(samples: Float) -> int:
+    step, start = round(QUIET_S * RATE_HZ), round(CUT_FROM_S * RATE_HZ)
+    count = (samples.size - start) // step
+    blocks = samples[start : start + count * step].reshape(count, step)
+    return start + step * int(np.square(blocks).sum(axis=1).argmin()) + step // 2
+
+
+def _silence(seconds: float) -> Float:
+    return np.zeros(round(seconds * RATE_HZ), np.float32)
+
+
+@lru_cache
+def shared_net(folder: Path) -> MoonshineNet:
+    """The process's networks of the weights in a folder."""
+    return MoonshineNet(folder)
