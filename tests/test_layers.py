@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"vad", "speech"}),
     frozenset({"handlers"}),
     frozenset({"playout", "clock", "mouth", "session"}),
-    frozenset({"transports"}),
+    frozenset({"transports", "observe"}),
     frozenset({"server", "ui"}),
     frozenset({"stream"}),
     frozenset({"testing", "client", "cli"}),

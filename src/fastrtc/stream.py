@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from fastrtc.errors import ConfigurationError, FastRTCError
+from fastrtc.observe.observer import Observers, SessionObserver
 from fastrtc.options import (
     Modality,
     Mode,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fastrtc.events import Event
     from fastrtc.handlers.base import StreamHandlerBase
     from fastrtc.outputs import AdditionalOutputs, WebRTCData
+    from fastrtc.server.health import Health
     from fastrtc.server.host import SessionHost
     from fastrtc.server.outputs import OutputQueue
     from fastrtc.server.signaling import Signaling
@@ -68,6 +70,10 @@ class Stream:
         verbose: Say where the endpoints are when the app starts.
         engine: The WebRTC engine, or its name: ``"wrtc"`` or ``"aiortc"``; None: ``FASTRTC_ENGINE``, else ``"wrtc"``.
         on_event: Called with a session's id and each of its events, on the app's loop.
+        observers: Told what happens to sessions: metrics, traces, logs, recordings
+            (:class:`fastrtc.observe.observer.SessionObserver`).
+        drain_timeout: Seconds that running sessions may go on after SIGTERM, while new ones are refused; None: they
+            end when the server does.
         twilio_auth_token: Of the account at Twilio: telephone requests that Twilio did not sign are refused then.
 
     Raises:
@@ -94,6 +100,8 @@ class Stream:
         verbose: bool = True,
         engine: str | RtcEngine | None = None,
         on_event: Callable[[str, Event], None] | None = None,
+        observers: Sequence[SessionObserver] = (),
+        drain_timeout: float | None = None,
         twilio_auth_token: str | None = None,
     ) -> None:
         check_choice("mode", mode, ("send-receive", "receive", "send"))
@@ -120,11 +128,14 @@ class Stream:
         self.verbose = verbose
         self._engine = engine
         self._on_event = on_event
+        self.drain_timeout = drain_timeout
+        self._observers = Observers(observers)
         self._twilio_auth_token = twilio_auth_token
         self._ui: Any = None
         self._component: Any = None
         self._made_host: SessionHost | None = None
         self._made_signaling: Signaling | None = None
+        self._made_health: Health | None = None
         ask_for_inputs(handler, ui_args)
 
     # ------------------------------------------------------------------ what lives
@@ -178,7 +189,7 @@ class Stream:
         """Add the endpoints to an app; its sessions end when the app stops.
 
         ``POST /webrtc/offer``, ``/websocket/offer`` (WebSocket), ``POST /telephone/incoming``, ``/telephone/handler``
-        (WebSocket).
+        (WebSocket), ``GET /webrtc/health`` and ``GET /webrtc/ready``.
 
         Args:
             app: A FastAPI or Starlette app.
@@ -197,6 +208,8 @@ class Stream:
             routes.SocketRoute("/websocket/offer", self.websocket_offer),
             routes.HttpRoute("/telephone/incoming", self.handle_incoming_call, "Answer a telephone call"),
             routes.SocketRoute("/telephone/handler", self.telephone_handler),
+            routes.HttpRoute("/webrtc/health", self._health.health, "Whether the server lives", method="GET"),
+            routes.HttpRoute("/webrtc/ready", self._health.ready, "Whether it takes new sessions", method="GET"),
         ]
         routes.mount(app, path, endpoints, tags=tags, lifespan=lambda: self._while_serving(path))
 
@@ -270,6 +283,18 @@ class Stream:
         """End all sessions; returns when they are shut down. Apps that mount the stream need not call it."""
         if self._made_host is not None:
             await self._made_host.close_all(reason)
+
+    async def drain(self, timeout: float) -> None:
+        """Refuse new sessions, with the reason ``server_draining``; returns when the running ones are over.
+
+        Args:
+            timeout: Seconds after which those that still run are ended.
+        """
+        await self._host.drain(timeout)
+
+    def add_observer(self, observer: SessionObserver) -> None:
+        """Tell one more observer about sessions that begin from now on."""
+        self._observers.members.append(observer)
 
     def page(self, base: str = ".") -> list[BaseRoute]:
         """The routes of the built-in page: ``app.router.routes.extend(stream.page())``, or a ``Mount`` of them.
@@ -378,8 +403,17 @@ class Stream:
                 concurrency_limit=self.concurrency_limit,
                 time_limit_s=self.time_limit,
                 on_event=self._on_event,
+                observers=self._observers,
             )
         return self._made_host
+
+    @property
+    def _health(self) -> Health:
+        if self._made_health is None:
+            from fastrtc.server.health import Health
+
+            self._made_health = Health(self._host)
+        return self._made_health
 
     @property
     def _signaling(self) -> Signaling:
@@ -413,7 +447,10 @@ class Stream:
             signaling.warm_up()
             host.warm_up()
 
-        return while_serving(warm_up, self.close)
+        host.sessions.admits = True
+        drain_timeout = self.drain_timeout
+        drain = None if drain_timeout is None else lambda: host.drain(drain_timeout)
+        return while_serving(warm_up, self.close, self._health, drain)
 
 
 def _id_of(webrtc_data: str | WebRTCData) -> str:

@@ -14,6 +14,7 @@ from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 from fastrtc.handlers.supervisor import run_supervised
 from fastrtc.handlers.video import VideoFunction
 from fastrtc.link import VideoLink
+from fastrtc.observe.observer import Observers
 from fastrtc.server.outputs import OutputQueues
 from fastrtc.server.registry import Registry
 from fastrtc.session import Session, SessionSettings
@@ -35,6 +36,7 @@ class SessionHost:
         concurrency_limit: Sessions at once.
         time_limit_s: How long a session may last, from when it is connected; None: for ever.
         on_event: Called with the session's id and each of its events, on the app's loop.
+        observers: Told what happens to sessions.
 
     Attributes:
         sessions: The live ones by id, those that are still connecting included.
@@ -48,10 +50,13 @@ class SessionHost:
         concurrency_limit: int,
         time_limit_s: float | None = None,
         on_event: Callable[[str, Event], None] | None = None,
+        observers: Observers | None = None,
     ) -> None:
         self._handler = handler
         self._settings = SessionSettings(time_limit_s=time_limit_s)
         self._on_event = on_event
+        self.observers = observers or Observers()
+        self._emptied: asyncio.Event | None = None
         self.sessions: Registry[Session] = Registry(concurrency_limit, _close)
         self.handlers: dict[str, StreamHandlerBase] = {}
         self.outputs = OutputQueues()
@@ -92,11 +97,16 @@ class SessionHost:
         """A session over a connection that is up.
 
         Raises:
-            SignalingError: ``connection_already_exists`` or ``concurrency_limit_reached``.
+            SignalingError: ``connection_already_exists``, ``server_draining`` or ``concurrency_limit_reached``.
         """
-        self.sessions.check(session_id)
-        session = self._make(session_id, handler, link, context)
-        self.sessions.add_connected(session_id, session)
+        try:
+            self.sessions.check(session_id)
+            session = self._make(session_id, handler, link, context)
+            self.sessions.add_connected(session_id, session)
+        except SignalingError as error:
+            self.observers.session_refused(error.code)
+            raise
+        self.observers.session_opened(session)
         return session
 
     def open_pending(self, session_id: str, handler: StreamHandlerBase, link: MediaLink, context: Context) -> Session:
@@ -108,6 +118,7 @@ class SessionHost:
         self.sessions.check(session_id)
         session = self._make(session_id, handler, link, context)
         self.sessions.add_pending(session_id, session)
+        self.observers.session_opened(session)
         return session
 
     def connected(self, session_id: str) -> None:
@@ -117,6 +128,19 @@ class SessionHost:
             SignalingError: ``concurrency_limit_reached`` or ``unknown_connection``.
         """
         self.sessions.connect(session_id)
+
+    async def drain(self, deadline_s: float) -> None:
+        """Refuse new sessions (``server_draining``); returns when the last one is over, or at the deadline ends it."""
+        self.sessions.admits = False
+        self._emptied = self._emptied or asyncio.Event()
+        if self.sessions:
+            logger.info("%d sessions may go on for %g s", len(self.sessions), deadline_s)
+            try:
+                async with asyncio.timeout(deadline_s):
+                    await self._emptied.wait()
+            except TimeoutError:
+                logger.warning("%d sessions have not ended within %g s and are ended", len(self.sessions), deadline_s)
+        await self.close_all("server_draining")
 
     async def close_all(self, reason: str) -> None:
         """End every session; returns when all are shut down."""
@@ -131,7 +155,7 @@ class SessionHost:
         task.add_done_callback(self._tasks.discard)
 
     def _make(self, session_id: str, handler: StreamHandlerBase, link: MediaLink, context: Context) -> Session:
-        on_event = self._on_event
+        link = self.observers.wrap_link(link, context)
         if isinstance(handler, VideoFunction) and not isinstance(link, VideoLink):
             raise SignalingError("unsupported_modality", detail="video comes and goes over WebRTC only")
         try:
@@ -143,7 +167,7 @@ class SessionHost:
                 settings=self._settings,
                 on_outputs=self.outputs.open(session_id).put,
                 on_closed=self._closed,
-                on_event=(lambda event: on_event(session_id, event)) if on_event is not None else None,
+                on_event=(lambda event: self._tell(session, event)) if self._is_watched else None,
             )
         except (ConfigurationError, MissingExtraError) as error:
             self.outputs.close(session_id)
@@ -152,13 +176,25 @@ class SessionHost:
         self.handlers[session_id] = handler
         return session
 
+    @property
+    def _is_watched(self) -> bool:
+        return self._on_event is not None or bool(self.observers.members)
+
+    def _tell(self, session: Session, event: Event) -> None:
+        self.observers.session_event(session, event)
+        if self._on_event is not None:
+            self._on_event(session.id, event)
+
     def _closed(self, session: Session) -> None:
+        self.observers.session_closed(session)
         if self.sessions.get(session.id) not in (None, session):
             # The client offered the same id again while this connection was being given up.
             return
         self.sessions.remove(session.id)
         self.handlers.pop(session.id, None)
         self.outputs.close(session.id)
+        if not self.sessions and self._emptied is not None:
+            self._emptied.set()
 
 
 async def _close(session: Session, reason: str) -> None:

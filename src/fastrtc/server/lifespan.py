@@ -8,17 +8,45 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastrtc.server.termination import the_termination
+
+if TYPE_CHECKING:
+    from fastrtc.server.health import Health
 
 logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def while_serving(warm_up: Callable[[], None], close: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Load what the first session needs on a thread, and end all sessions when the app stops."""
-    warming = asyncio.create_task(asyncio.to_thread(warm_up), name="fastrtc-warm-up")
+async def while_serving(
+    warm_up: Callable[[], None],
+    close: Callable[[], Awaitable[None]],
+    health: Health,
+    drain: Callable[[], Awaitable[None]] | None = None,
+) -> AsyncIterator[None]:
+    """Load what the first session needs on a thread, and end all sessions when the app stops.
+
+    Args:
+        warm_up: Loads.
+        close: Ends all sessions.
+        health: Told when the stream is ready.
+        drain: Lets sessions end by themselves when SIGTERM comes, before the server stops; None: they end with it.
+    """
+
+    async def warm() -> None:
+        await asyncio.to_thread(warm_up)
+        health.warm = True
+
+    warming = asyncio.create_task(warm(), name="fastrtc-warm-up")
     try:
-        yield
+        if drain is None:
+            yield
+        else:
+            async with the_termination.draining(drain):
+                yield
     finally:
+        health.warm = False
         await close()
         await warming
 

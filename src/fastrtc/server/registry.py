@@ -42,6 +42,9 @@ class Registry(Mapping[str, T]):
         drop: Closes a session that never connected, with the reason.
         pending_limit: Pending connections that may exist at once.
         pending_timeout_s: How long one may stay pending.
+
+    Attributes:
+        admits: Whether new sessions may come; those that are connecting already may in either case.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Registry(Mapping[str, T]):
         self._pending_timeout_s = pending_timeout_s
         self._entries: dict[str, _Entry[T]] = {}
         self._dropping: set[asyncio.Task[None]] = set()
+        self.admits = True
 
     def __getitem__(self, session_id: str) -> T:
         return self._entries[session_id].session
@@ -77,10 +81,12 @@ class Registry(Mapping[str, T]):
         """Whether a new session may come.
 
         Raises:
-            SignalingError: ``connection_already_exists`` or ``concurrency_limit_reached``.
+            SignalingError: ``connection_already_exists``, ``server_draining`` or ``concurrency_limit_reached``.
         """
         if session_id in self._entries:
             raise SignalingError("connection_already_exists")
+        if not self.admits:
+            raise SignalingError("server_draining")
         if len(self.connected_ids) >= self.limit:
             raise SignalingError("concurrency_limit_reached", limit=self.limit)
 

@@ -45,12 +45,13 @@ OFFER_SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class HttpRoute:
-    """An endpoint of one POST."""
+    """An endpoint of one method."""
 
     path: str
     endpoint: HttpEndpoint
     summary: str
     body_schema: dict[str, Any] | None = field(default=None, hash=False)
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def mount(
     if not _mount_fastapi(app, path, routes, tags):
         for route in routes:
             if isinstance(route, HttpRoute):
-                app.router.routes.append(Route(path + route.path, route.endpoint, methods=["POST"]))
+                app.router.routes.append(Route(path + route.path, route.endpoint, methods=[route.method]))
             else:
                 app.router.routes.append(WebSocketRoute(path + route.path, route.endpoint))
     app.router.lifespan_context = _wrapped(app.router.lifespan_context, lifespan)
@@ -114,7 +115,7 @@ def _mount_fastapi(app: Starlette, path: str, routes: Sequence[RouteDefinition],
         router.add_api_route(
             route.path,
             route.endpoint,
-            methods=["POST"],
+            methods=[route.method],
             tags=tags,
             summary=route.summary,
             response_model=None,
