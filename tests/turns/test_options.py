@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from fastrtc.errors import ConfigurationError
+from fastrtc.speech.backchannel import SoundFilter
+from fastrtc.speech.end_of_turn import EndOfTurnModel
 from fastrtc.turns.options import AlgoOptions, turn_settings
 
 
@@ -41,6 +43,13 @@ def test_the_guides_fields_come_first() -> None:
         {"shortest_silence_s": -3.0},
         {"longest_silence_s": 0.3, "shortest_silence_s": 0.4},
         {"turn_detector": "magic"},
+        {"turn_detector": None},
+        {"turn_detector": EndOfTurnModel},
+        {"interruption_filter": "magic"},
+        {"interruption_filter": SoundFilter},
+        {"longest_backchannel_s": -1.0},
+        {"detector_gain_db": -1.0},
+        {"pre_roll_s": "long"},
         {"interruption": "pause"},
         {"turn_detection": "never"},
     ],

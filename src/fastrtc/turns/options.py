@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, TypeAlias
 
 from fastrtc.errors import ConfigurationError
@@ -90,6 +91,8 @@ class AlgoOptions:
             "hold_speech_s",
             "interrupt_speech_s",
             "resume_silence_s",
+            "longest_backchannel_s",
+            "detector_gain_db",
         ):
             _not_negative(name, getattr(self, name))
         if self.speech_threshold >= self.audio_chunk_duration:
@@ -107,22 +110,33 @@ class AlgoOptions:
             )
         if self.interruption not in ("hold", "cancel"):
             raise ConfigurationError(f'interruption must be "hold" or "cancel", got {self.interruption!r}')
-        if isinstance(self.turn_detector, str) and self.turn_detector not in ("sound", "silence"):
+        if self.turn_detector not in ("sound", "silence") and not _is_a(TurnDetector, self.turn_detector):
             raise ConfigurationError(
-                f'turn_detector must be "sound", "silence" or a TurnDetector, got {self.turn_detector!r}'
+                'turn_detector must be "sound", "silence" or an object with a method probability(audio, silence_ms), '
+                f"got {self.turn_detector!r}"
+            )
+        if self.interruption_filter not in ("sound", None) and not _is_a(InterruptionFilter, self.interruption_filter):
+            raise ConfigurationError(
+                'interruption_filter must be "sound", None or an object with a method weigh(sound), '
+                f"got {self.interruption_filter!r}"
             )
         if self.turn_detection not in ("auto", "manual"):
             raise ConfigurationError(f'turn_detection must be "auto" or "manual", got {self.turn_detection!r}')
 
 
+def _is_a(protocol: type, value: object) -> bool:
+    return isinstance(value, protocol) and not isinstance(value, type)
+
+
 def _positive(name: str, value: float) -> None:
-    if not value > 0:
+    if not (isinstance(value, Real) and value > 0):
         raise ConfigurationError(f"{name} must be a positive number of seconds, got {value!r}")
 
 
 def _not_negative(name: str, value: float) -> None:
-    if not value >= 0:
-        raise ConfigurationError(f"{name} must be zero or a positive number of seconds, got {value!r}")
+    if not (isinstance(value, Real) and value >= 0):
+        unit = "decibels" if name.endswith("_db") else "seconds"
+        raise ConfigurationError(f"{name} must be zero or a positive number of {unit}, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
