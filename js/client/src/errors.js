@@ -69,3 +69,23 @@ export function refusal(serverCode, detail = {}) {
   }
   return new SignalingError("refused", `The server refused the connection: ${serverCode}.`, facts);
 }
+
+/** Of `RTCPeerConnectionIceErrorEvent.errorCode` (W3C WebRTC, section 4.8.2, and RFC 8656): what it means to people. */
+const ICE_ERRORS = new Map([
+  [401, "refused the user name or password"],
+  [403, "forbids the connection"],
+  [438, "calls the password expired"],
+  [486, "has no room for more of this user's connections"],
+  [508, "has no free ports"],
+  [701, "cannot be reached"],
+]);
+
+/**
+ * What STUN and TURN servers failed with, a sentence for each server.
+ *
+ * @param {{url: string, code: number}[]} errors
+ */
+export function describeIceErrors(errors) {
+  const worst = new Map(errors.map(({ url, code }) => [url, code]));
+  return [...worst].map(([url, code]) => `${url} ${ICE_ERRORS.get(code) ?? `failed (${code})`}.`);
+}

@@ -210,6 +210,8 @@ export const build = {
    */
   candidate: (candidate, id) => json({ type: "ice-candidate", candidate, webrtc_id: id }),
   /** @param {string} id */
+  candidateRequest: (id) => json({ type: "local-candidates", webrtc_id: id }),
+  /** @param {string} id */
   socketStart: (id) => json({ event: "start", websocket_id: id, hello: true }),
   /** @param {string} payload mu-law, base64 */
   socketMedia: (payload) => json({ event: "media", media: { payload } }),

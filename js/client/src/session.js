@@ -122,6 +122,9 @@ export class Session extends EventTarget {
     return (await this.#transport?.roundTripMs()) ?? null;
   }
 
+  /** Look for a new path now; it is done by itself when the browser notices that its network has changed. */
+  restartIce = async () => this.#transport?.restartIce();
+
   /**
    * Like `addEventListener`, with typed details.
    *

@@ -22,6 +22,7 @@ export class Signaling {
   #timeoutMs;
   /** @type {RTCIceCandidateInit[] | null} candidates that wait for the answer */ #waiting = [];
   /** @type {Promise<void>} */ #last = Promise.resolve();
+  /** Whether the server still looks for candidates of its own. */ #more = false;
 
   /**
    * @param {URL} url of `webrtc/offer`
@@ -42,11 +43,35 @@ export class Signaling {
    * @throws {SignalingError}
    */
   async offer(sdp) {
+    this.#waiting ??= [];
     const answer = await this.#post(build.offer(sdp, this.#id));
     if (typeof answer.sdp !== "string") {
       throw new SignalingError("refused", "The server's answer has no session description.");
     }
+    this.#more = answer.more_candidates === true;
     return answer.sdp;
+  }
+
+  /**
+   * Ask for the candidates that the server found after its answer, until it has no more.
+   *
+   * @param {(candidate: RTCIceCandidateInit) => Promise<void>} take
+   */
+  async followCandidates(take) {
+    try {
+      while (this.#more) {
+        const answer = await this.#post(build.candidateRequest(this.#id));
+        this.#more = answer.more_candidates === true;
+        for (const candidate of Array.isArray(answer.candidates) ? answer.candidates : []) await take(candidate);
+      }
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error; // others may do
+    }
+  }
+
+  /** No more candidates are wanted. */
+  close() {
+    this.#more = false;
   }
 
   /** The answer has been applied: send the candidates that waited for it. */

@@ -18,6 +18,7 @@
  * @property {(text: string) => void} send
  * @property {(track: MediaStreamTrack) => Promise<void>} replaceTrack use another microphone, or camera, from now on
  * @property {(turn: number) => void} startTurn audio that arrives from now on is the reply of this turn
+ * @property {() => Promise<void>} restartIce look for a new path to the server, because the network has changed
  * @property {() => Promise<number | null>} roundTripMs null where it is not known
  * @property {() => void} close
  */

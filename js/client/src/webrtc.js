@@ -4,13 +4,17 @@
  * @module
  */
 
-import { ClientError, TransportError } from "./errors.js";
+import { ClientError, TransportError, describeIceErrors } from "./errors.js";
 import { build, parseMessage } from "./messages.js";
 import { Signaling } from "./signaling.js";
 import { Deferred } from "./transport.js";
 
 /** How long a "disconnected" connection may heal by itself before ICE is restarted. */
 const HEAL_MS = 2000;
+/** How long a restart may take to find a path, and how often it is tried while the server cannot be reached. */
+const PATH_MS = 4000;
+const RESTARTS = 5;
+const RETRY_MS = 1000;
 
 /**
  * @typedef {import("./transport.js").Transport} Transport
@@ -25,9 +29,14 @@ const HEAL_MS = 2000;
  * @property {Partial<RTCRtpSendParameters>} [rtpParams] for the sender of video
  * @property {boolean} play whether it is played
  * @property {RTCConfiguration} [rtcConfiguration]
- * @property {number} connectTimeoutMs from the answer until media flows
+ * @property {number} connectTimeoutMs from the offer until media flows
  * @property {import("./signaling.js").SignalingOptions} [signaling]
  */
+
+const NO_WAY = "WebRTC found no way to the server; its UDP packets may be blocked.";
+
+/** @returns {EventTarget | undefined} told when the device changes between networks, in Chromium */
+const networkInformation = () => /** @type {{connection?: EventTarget}} */ (globalThis.navigator)?.connection;
 
 /** @implements {Transport} */
 export class WebRTCTransport {
@@ -42,6 +51,8 @@ export class WebRTCTransport {
   #player = new Audio();
   #closed = false;
   #restarting = false;
+  #answered = false;
+  /** @type {{url: string, code: number, text: string}[]} what STUN and TURN servers failed with */ #iceErrors = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #healing;
 
   /**
@@ -74,7 +85,12 @@ export class WebRTCTransport {
     const connection = this.#connection;
     connection.ontrack = ({ track }) => this.outputStream.addTrack(track);
     connection.onicecandidate = ({ candidate }) => candidate && this.#signaling.candidate(candidate.toJSON());
+    connection.onicecandidateerror = ({ url, errorCode, errorText }) => {
+      this.#iceErrors.push({ url, code: errorCode, text: errorText });
+    };
     connection.onconnectionstatechange = () => this.#onConnectionState();
+    globalThis.addEventListener?.("online", this.#onNetwork);
+    networkInformation()?.addEventListener("change", this.#onNetwork);
     this.#channel.onopen = () => {
       this.#channel.send(build.hello());
       this.#opened.resolve();
@@ -84,26 +100,30 @@ export class WebRTCTransport {
   }
 
   async open() {
-    await this.#negotiate();
-    await this.#opened.within(
-      this.#options.connectTimeoutMs,
-      () =>
-        new TransportError("not_connected", "WebRTC found no way to the server; its UDP packets may be blocked.", {
-          cause: "timeout",
-        }),
-    );
+    const opened = this.#opened.within(this.#options.connectTimeoutMs, () => this.#noWay("timeout"));
+    await Promise.race([this.#negotiate().then(() => opened), opened]);
     await this.#limitVideo();
     if (this.#options.receive) await this.#play();
   }
 
   /** @param {RTCOfferOptions} [options] */
   async #negotiate(options) {
-    const offer = await this.#connection.createOffer(options);
-    await this.#connection.setLocalDescription(offer);
-    const sdp = await this.#signaling.offer(this.#connection.localDescription?.sdp ?? "");
+    const connection = this.#connection;
+    const offer = await connection.createOffer(options);
+    await connection.setLocalDescription(offer);
+    const sdp = await this.#signaling.offer(connection.localDescription?.sdp ?? "");
     if (this.#closed) throw new TransportError("connection_lost", "Closed while connecting.");
-    await this.#connection.setRemoteDescription({ type: "answer", sdp });
+    this.#answered = true;
+    await connection.setRemoteDescription({ type: "answer", sdp });
     this.#signaling.flushCandidates();
+    void this.#signaling.followCandidates((candidate) => connection.addIceCandidate(candidate).catch(() => {}));
+  }
+
+  /** @param {"timeout" | "failed"} cause */
+  #noWay(cause) {
+    const detail = { cause, iceErrors: this.#iceErrors };
+    if (!this.#answered) return new TransportError("server_unreachable", "The server did not answer in time.", detail);
+    return new TransportError("not_connected", [NO_WAY, ...describeIceErrors(this.#iceErrors)].join(" "), detail);
   }
 
   async #limitVideo() {
@@ -135,31 +155,45 @@ export class WebRTCTransport {
     const state = this.#connection.connectionState;
     clearTimeout(this.#healing);
     if (state === "failed") {
-      this.#opened.reject(
-        new TransportError("not_connected", "WebRTC found no way to the server; its UDP packets may be blocked.", {
-          cause: "failed",
-        }),
-      );
-      this.#restart();
+      this.#opened.reject(this.#noWay("failed"));
+      void this.restartIce();
     } else if (state === "disconnected") {
-      this.#healing = setTimeout(() => this.#restart(), HEAL_MS);
+      this.#healing = setTimeout(() => void this.restartIce(), HEAL_MS);
     } else if (state === "closed") {
       this.#lose("the connection was closed");
     }
   }
 
+  #onNetwork = () => void this.restartIce();
+
   /** Look for a new path under the same session; a server that cannot do that refuses, and the session starts anew. */
-  async #restart() {
+  async restartIce() {
     if (this.#closed || this.#restarting || this.#channel.readyState !== "open") return;
     this.#restarting = true;
-    try {
-      await this.#negotiate({ iceRestart: true });
-      await new Promise((resolve) => setTimeout(resolve, HEAL_MS));
-      if (this.#connection.connectionState !== "connected") this.#lose("the network path was lost");
-    } catch {
-      this.#lose("the network path was lost");
+    let found = false;
+    for (let attempt = 0; attempt < RESTARTS && !found && !this.#closed; attempt++) {
+      try {
+        await this.#negotiate({ iceRestart: true });
+        found = await this.#isConnectedWithin(PATH_MS);
+      } catch (error) {
+        // Without a network the server cannot be asked either; any other refusal is final.
+        if (!(error instanceof ClientError) || error.code !== "server_unreachable") break;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
     }
     this.#restarting = false;
+    if (found || this.#closed) return;
+    if (this.#connection.connectionState !== "connected") this.#lose("the network path was lost");
+    else await this.#connection.setLocalDescription({ type: "rollback" }).catch(() => {});
+  }
+
+  /** @param {number} ms */
+  async #isConnectedWithin(ms) {
+    const end = performance.now() + ms;
+    while (this.#connection.connectionState !== "connected" && performance.now() < end && !this.#closed) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return this.#connection.connectionState === "connected";
   }
 
   /** @param {unknown} data */
@@ -207,6 +241,9 @@ export class WebRTCTransport {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#healing);
+    globalThis.removeEventListener?.("online", this.#onNetwork);
+    networkInformation()?.removeEventListener("change", this.#onNetwork);
+    this.#signaling.close();
     this.#opened.reject(new TransportError("connection_lost", "Closed while connecting."));
     this.#player.srcObject = null;
     this.#connection.close();

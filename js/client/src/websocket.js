@@ -249,6 +249,9 @@ export class WebSocketTransport {
     this.#playback?.port.postMessage({ type: "turn", turn });
   }
 
+  /** TCP has no other path: a connection that breaks is made anew. */
+  async restartIce() {}
+
   async roundTripMs() {
     return this.#roundTripMs;
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ClientError, worthAnotherTransport } from "../src/errors.js";
+import { ClientError, describeIceErrors, worthAnotherTransport } from "../src/errors.js";
 import { Signaling } from "../src/signaling.js";
 
 const URL_ = new URL("http://localhost/voice/webrtc/offer");
@@ -79,4 +79,75 @@ test("candidates wait for the answer, keep their order, and survive a refusal", 
   signaling.candidate({ candidate: "candidate:3" });
   await done;
   assert.deepEqual(seen.map((/** @type {any} */ body) => body.candidate.candidate), ["candidate:1", "candidate:2", "candidate:3"]);
+});
+
+test("candidates of a restart wait for its answer, too", async () => {
+  /** @type {(value?: unknown) => void} */
+  let last = () => {};
+  const done = new Promise((resolve) => {
+    last = resolve;
+  });
+  const { seen, signaling } = server((/** @type {any} */ body) => {
+    if (body.candidate) last();
+    return Response.json({ sdp: "v=0 answer", type: "answer" });
+  });
+  await signaling.offer("v=0 first");
+  signaling.flushCandidates();
+  const second = signaling.offer("v=0 second");
+  signaling.candidate({ candidate: "candidate:new" });
+  await second;
+  assert.deepEqual(seen.map((/** @type {any} */ body) => body.type), ["offer", "offer"]);
+  signaling.flushCandidates();
+  await done;
+  assert.equal(seen[2].candidate.candidate, "candidate:new");
+});
+
+test("the server's late candidates are asked for until there are no more", async () => {
+  const rounds = [
+    { candidates: [{ candidate: "candidate:1", sdpMid: "0" }], more_candidates: true },
+    { candidates: [], more_candidates: true },
+    { candidates: [{ candidate: "candidate:2", sdpMid: "0" }], more_candidates: false },
+  ];
+  const { seen, signaling } = server((/** @type {any} */ body) =>
+    Response.json(
+      body.type === "offer"
+        ? { sdp: "v=0", type: "answer", more_candidates: true }
+        : { status: "success", ...rounds.shift() },
+    ),
+  );
+  await signaling.offer("v=0");
+  /** @type {string[]} */
+  const taken = [];
+  await signaling.followCandidates(async ({ candidate }) => {
+    taken.push(candidate ?? "");
+  });
+  assert.deepEqual(taken, ["candidate:1", "candidate:2"]);
+  assert.deepEqual(seen.slice(1), Array(3).fill({ type: "local-candidates", webrtc_id: "id" }));
+});
+
+test("a server that has no late candidates, or refuses to tell, is not asked again", async () => {
+  const plain = server(() => Response.json({ sdp: "v=0", type: "answer" }));
+  await plain.signaling.offer("v=0");
+  await plain.signaling.followCandidates(async () => assert.fail());
+  assert.equal(plain.seen.length, 1);
+  const refusing = server((/** @type {any} */ body) =>
+    body.type === "offer"
+      ? Response.json({ sdp: "v=0", type: "answer", more_candidates: true })
+      : Response.json({ status: "failed", meta: { error: "unknown_connection" } }),
+  );
+  await refusing.signaling.offer("v=0");
+  await refusing.signaling.followCandidates(async () => assert.fail());
+  assert.equal(refusing.seen.length, 2);
+});
+
+test("what STUN and TURN servers failed with is said once for each, with the last error", () => {
+  assert.deepEqual(
+    describeIceErrors([
+      { url: "turn:a", code: 701 },
+      { url: "turn:a", code: 401 },
+      { url: "stun:b", code: 701 },
+      { url: "stun:c", code: 600 },
+    ]),
+    ["turn:a refused the user name or password.", "stun:b cannot be reached.", "stun:c failed (600)."],
+  );
 });

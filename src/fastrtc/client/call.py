@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 import time
 from collections import deque
@@ -17,10 +18,13 @@ import numpy as np
 from fastrtc.audio import PCM, AnyPCM, float_to_int16
 from fastrtc.client.line import Line, LineEvents, WebRtcLine, WebSocketLine, new_session_id
 from fastrtc.client.record import CallRecord, Message, Sound, Spoken
-from fastrtc.errors import ConfigurationError
+from fastrtc.errors import ConfigurationError, EngineError, MissingExtraError, SignalingError
 from fastrtc.media.resample import resample_clip
 from fastrtc.transports.webrtc.engine import IceServer, PeerOptions, load_engine
 
+_log = logging.getLogger(__name__)
+
+FINAL_REFUSALS = ("concurrency_limit_reached", "unauthorized", "forbidden", "server_draining")
 TICK_S = 0.02
 LATE_S = 0.06  # by which received audio may lag behind the clock before the gap counts as silence
 INPUT_RATE_HZ, OUTPUT_RATE_HZ = 48_000, 24_000  # of FastRTC's handlers
@@ -172,6 +176,19 @@ class Call:
         """The same as :meth:`stream_messages`."""
         return self.stream_messages()
 
+    async def restart_ice(self) -> None:
+        """Look for another network path under the same session (WebRTC).
+
+        It is done by itself two seconds after a path broke.
+
+        Raises:
+            ConnectionError: No server answers, or no path was found.
+            SignalingError: The server cannot restart (its engine is ``aiortc``, or it is the original FastRTC).
+            EngineError: This side's engine cannot (``aiortc``).
+            ConfigurationError: The call goes over a WebSocket.
+        """
+        await self._the_line.restart_ice()
+
     async def close(self) -> None:
         """Hang up; idempotent. What was heard and the messages stay."""
         self._stop.set()
@@ -300,10 +317,11 @@ def _joined(parts: Sequence[PCM]) -> PCM:
 @asynccontextmanager
 async def connect(
     url: str,
-    transport: Literal["webrtc", "websocket"] = "webrtc",
+    transport: Literal["auto", "webrtc", "websocket"] = "webrtc",
     *,
     engine: str | None = None,
     ice_servers: Sequence[IceServer] = (),
+    ice_transport_policy: Literal["all", "relay"] = "all",
     session_id: str | None = None,
     hello: bool = True,
     input_rate_hz: int = INPUT_RATE_HZ,
@@ -314,31 +332,29 @@ async def connect(
 
     Args:
         url: Where the stream is mounted, for example ``http://127.0.0.1:7860``.
-        transport: ``webrtc``, or ``websocket``.
+        transport: ``webrtc``, ``websocket``, or ``auto``: WebRTC, and the WebSocket where that finds no way.
         engine: WebRTC engine (``wrtc``, ``aiortc``); None for the default.
         ice_servers: STUN and TURN servers.
-        session_id: The session's id; None for a random one.
+        ice_transport_policy: ``relay``: through a TURN server only.
+        session_id: The session's id; None for a random one. A call that falls back to the WebSocket gets another.
         hello: Over a WebSocket: ask the server for its rates and events. False for servers that do not know that.
         input_rate_hz: Over a WebSocket without hello: the handler's input rate.
         output_rate_hz: Over a WebSocket without hello: the handler's output rate.
-        timeout_s: For connecting.
+        timeout_s: For connecting in all. WebRTC is given up five seconds after the server's answer.
 
     Raises:
         SignalingError: The server refused; ``code`` says why.
-        ConnectionError: No server answers, or no connection came about.
+        ConnectionError: No server answers, or no connection came about; the message says what was tried.
     """
-    if transport not in ("webrtc", "websocket"):
-        raise ConfigurationError(f'the transport must be "webrtc" or "websocket", got {transport!r}')
+    if transport not in ("auto", "webrtc", "websocket"):
+        raise ConfigurationError(f'the transport must be "auto", "webrtc" or "websocket", got {transport!r}')
     base = url.rstrip("/")
     call = Call(session_id or new_session_id())
-    line: WebRtcLine | WebSocketLine
+    options = PeerOptions(ice_servers=tuple(ice_servers), ice_transport_policy=ice_transport_policy)
     try:
         async with asyncio.timeout(timeout_s):
-            if transport == "webrtc":
-                line = WebRtcLine(base, call.session_id, call.events())
-                call.adopt(line)
-                await line.open(load_engine(engine), PeerOptions(ice_servers=tuple(ice_servers)))
-            else:
+            is_up = transport != "websocket" and await _over_webrtc(call, base, engine, options, transport == "auto")
+            if not is_up:
                 line = WebSocketLine(base, call.session_id, call.events(), output_rate_hz, input_rate_hz)
                 call.adopt(line)
                 await line.open(hello)
@@ -350,3 +366,23 @@ async def connect(
         raise ConnectionError(f"no {transport} connection to {base} came about within {timeout_s} s") from None
     finally:
         await call.close()
+
+
+async def _over_webrtc(call: Call, base: str, engine: str | None, options: PeerOptions, may_fail: bool) -> bool:
+    line = WebRtcLine(base, call.session_id, call.events())
+    call.adopt(line)
+    try:
+        await line.open(load_engine(engine), options)
+    except (ConnectionError, EngineError, MissingExtraError) as error:
+        if not may_fail:
+            raise
+        _log.info("the WebSocket is used instead of WebRTC: %s", error)
+    except SignalingError as error:
+        if not may_fail or error.code in FINAL_REFUSALS:
+            raise
+        _log.info("the WebSocket is used instead of WebRTC, which the server refused: %s", error)
+    else:
+        return True
+    await line.close()
+    call.session_id = new_session_id()  # the server may still wait for the first one
+    return False

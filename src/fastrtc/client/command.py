@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE.wav", help="write the call: left what was said, right what was heard")
     parser.add_argument("--plot", metavar="FILE.png", help="draw a timeline of the call (extra plot)")
     parser.add_argument(
-        "--transport", choices=("webrtc", "websocket"), default="webrtc", help="how to call (%(default)s)"
+        "--transport",
+        choices=("auto", "webrtc", "websocket"),
+        default="webrtc",
+        help="how to call (%(default)s); auto: the WebSocket where WebRTC finds no way",
     )
     parser.add_argument("--engine", choices=("wrtc", "aiortc"), help="WebRTC engine of this side")
     parser.add_argument(
@@ -102,7 +105,7 @@ async def run_call(args: argparse.Namespace) -> CallRecord:
 
 def _title(args: argparse.Namespace) -> str:
     said = f"{Path(args.audio).name} to " if args.audio else ""
-    transport = {"webrtc": "WebRTC", "websocket": "WebSocket"}[args.transport]
+    transport = {"webrtc": "WebRTC", "websocket": "WebSocket"}.get(args.transport, "WebRTC or WebSocket")
     return f"{said}{args.url} over {transport}"
 
 

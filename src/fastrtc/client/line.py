@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -21,10 +21,11 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from fastrtc.audio import PCM
-from fastrtc.errors import ProtocolError, SignalingError
+from fastrtc.errors import ConfigurationError, EngineError, ProtocolError, SignalingError
 from fastrtc.media.g711 import decode_ulaw, encode_ulaw
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import RATE_HZ, OfferingPeer, PeerOptions, PeerState, RtcEngine
+from fastrtc.transports.webrtc.sdp import candidate_addresses
 from fastrtc.wire import websocket as wire
 from fastrtc.wire.messages import ClientHello, ServerHello, encode_client_message, parse_server_message
 
@@ -32,6 +33,10 @@ _log = logging.getLogger(__name__)
 
 HTTP_TIMEOUT_S = 10.0
 HELLO_TIMEOUT_S = 1.0
+PATH_TIMEOUT_S = 5.0
+HEAL_S = 2.0  # in which a path that broke may come back by itself
+RESTARTS = 5
+RETRY_S = 1.0
 MAX_BODY_BYTES = 1_000_000
 
 
@@ -59,6 +64,10 @@ class Line(Protocol):
 
     def send(self, text: str) -> None:
         """Send a message. Any thread."""
+        ...
+
+    async def restart_ice(self) -> None:
+        """Look for another path to the server."""
         ...
 
     async def close(self) -> None:
@@ -112,19 +121,47 @@ class WebRtcLine:
         self._events = events
         self._peer: OfferingPeer | None = None
         self._connected = asyncio.get_running_loop().create_future()
-        self._trickling: set[asyncio.Task[None]] = set()
+        self._connected.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait for it
+        self._reachable = asyncio.Event()
+        self._restarting = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._healing: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
 
     async def open(self, engine: RtcEngine, options: PeerOptions) -> None:
-        """Offer, and wait until audio and messages can flow."""
+        """Offer, and wait until audio and messages can flow.
+
+        Raises:
+            ConnectionError: No server answers, or there is no way to it: it is given up 5 s after the answer.
+            SignalingError: The server refused.
+            EngineError: The engine failed.
+        """
         self._peer = await engine.offer(options, self)
-        body = {"sdp": self._peer.offer_sdp, "type": "offer", "webrtc_id": self._session_id}
-        answer = await post_json(self._url, body)
-        sdp = answer.get("sdp")
-        if not isinstance(sdp, str):
-            raise ConnectionError(f"{self._url} gave no answer to the offer: {str(answer)[:200]}")
-        await self._peer.set_answer(sdp)
+        answer = await self._negotiate(self._peer)
         self._peer.send(encode_client_message(ClientHello()))
-        await self._connected
+        try:
+            await asyncio.wait_for(asyncio.shield(self._connected), PATH_TIMEOUT_S)
+        except TimeoutError:
+            raise ConnectionError(_no_way(self._url, answer)) from None
+
+    async def restart_ice(self) -> None:
+        """Look for another path under the same session.
+
+        Raises:
+            ConnectionError: No server answers, or no path was found.
+            SignalingError: The server refused; it may be unable to.
+            EngineError: This side's engine cannot.
+        """
+        peer = self._peer
+        if peer is None:
+            raise ConnectionError("the call is not connected")
+        async with self._restarting:
+            await peer.offer_restart()
+            await self._negotiate(peer)
+        try:
+            await asyncio.wait_for(self._reachable.wait(), PATH_TIMEOUT_S)
+        except TimeoutError:
+            raise ConnectionError(f"no other path was found within {PATH_TIMEOUT_S:.0f} s") from None
 
     def read(self) -> PCM | None:
         """What arrived."""
@@ -142,9 +179,9 @@ class WebRtcLine:
 
     async def close(self) -> None:
         """Hang up."""
-        for task in self._trickling:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._trickling, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._peer is not None:
             await self._peer.close()
         if not self._connected.done():
@@ -152,10 +189,17 @@ class WebRtcLine:
 
     def on_state(self, state: PeerState) -> None:
         """From the peer."""
-        if state in (PeerState.FAILED, PeerState.CLOSED):
-            if not self._connected.done():
-                self._connected.set_exception(ConnectionError(f"the WebRTC connection is {state.value}"))
+        if state is PeerState.CONNECTED:
+            self._reachable.set()
+        else:
+            self._reachable.clear()
+        was_up = self._connected.done()
+        if not was_up and state in (PeerState.FAILED, PeerState.CLOSED):
+            self._connected.set_exception(ConnectionError(f"the WebRTC connection to {self._url} is {state.value}"))
+        elif state is PeerState.CLOSED:
             self._events.on_closed(state.value)
+        elif was_up and state in (PeerState.DISCONNECTED, PeerState.FAILED) and _is_over(self._healing):
+            self._healing = self._spawn(self._heal(HEAL_S if state is PeerState.DISCONNECTED else 0.0))
 
     def on_channel_open(self) -> None:
         """From the peer."""
@@ -166,11 +210,43 @@ class WebRtcLine:
         """From the peer."""
         self._events.on_message(text)
 
-    def on_candidate(self, candidate: IceCandidate) -> None:
+    def on_candidate(self, candidate: IceCandidate | None) -> None:
         """From the peer: trickle it."""
-        task = asyncio.get_running_loop().create_task(self._trickle(candidate))
-        self._trickling.add(task)
-        task.add_done_callback(self._trickling.discard)
+        if candidate is not None:
+            self._spawn(self._trickle(candidate))
+
+    async def _negotiate(self, peer: OfferingPeer) -> str:
+        answer = await post_json(self._url, {"sdp": peer.offer_sdp, "type": "offer", "webrtc_id": self._session_id})
+        sdp = answer.get("sdp")
+        if not isinstance(sdp, str):
+            raise ConnectionError(f"{self._url} gave no answer to the offer: {str(answer)[:200]}")
+        await peer.set_answer(sdp)
+        if answer.get("more_candidates") is True and _is_over(self._following):
+            self._following = self._spawn(self._follow_candidates(peer))
+        return sdp
+
+    async def _heal(self, wait_s: float) -> None:
+        """Give the path a moment to come back, then look for another one; hang up if there is none."""
+        if await self._is_reachable_within(wait_s):
+            return
+        for _ in range(RESTARTS):
+            try:
+                await self.restart_ice()
+            except (SignalingError, EngineError) as error:
+                _log.info("ICE was not restarted: %s", error)
+                break
+            except ConnectionError:  # no network: neither signaling nor media; it may come back
+                if await self._is_reachable_within(RETRY_S):
+                    return
+            else:
+                return
+        if not self._reachable.is_set():
+            self._events.on_closed(PeerState.FAILED.value)
+
+    async def _is_reachable_within(self, wait_s: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._reachable.wait(), wait_s)
+        return self._reachable.is_set()
 
     async def _trickle(self, candidate: IceCandidate) -> None:
         body = {"candidate": candidate.as_json(), "webrtc_id": self._session_id, "type": "ice-candidate"}
@@ -178,6 +254,35 @@ class WebRtcLine:
             await post_json(self._url, body)
         except (ConnectionError, SignalingError) as error:
             _log.debug("a candidate was not taken: %s", error)
+
+    async def _follow_candidates(self, peer: OfferingPeer) -> None:
+        """Ask for the server's candidates that came after its answer, until there are no more."""
+        more = True
+        with contextlib.suppress(ConnectionError, SignalingError, ProtocolError):
+            while more:
+                answer = await post_json(self._url, {"type": "local-candidates", "webrtc_id": self._session_id})
+                more = answer.get("more_candidates") is True
+                for value in answer.get("candidates") or []:
+                    await peer.add_candidate(IceCandidate.from_json(value))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _is_over(task: asyncio.Task[None] | None) -> bool:
+    return task is None or task.done()
+
+
+def _no_way(url: str, answer_sdp: str) -> str:
+    offered = ", ".join(candidate_addresses(answer_sdp)) or "no address"
+    base = url.removesuffix("/webrtc/offer")
+    return (
+        f"WebRTC found no way to {base} within {PATH_TIMEOUT_S:.0f} s: its UDP packets may be blocked. "
+        f"The server offered {offered}. The WebSocket needs no UDP; `fastrtc doctor {base}` says more"
+    )
 
 
 class WebSocketLine:
@@ -239,6 +344,14 @@ class WebSocketLine:
         if not self._closed:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._put, text)
+
+    async def restart_ice(self) -> None:
+        """TCP has no other path.
+
+        Raises:
+            ConfigurationError: Always.
+        """
+        raise ConfigurationError("a call over a WebSocket cannot restart ICE: only WebRTC has it")
 
     async def close(self) -> None:
         """Hang up."""

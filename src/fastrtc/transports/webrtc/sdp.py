@@ -15,6 +15,8 @@ _RTPMAP_OPUS = re.compile(r"a=rtpmap:(\d+) opus/48000/2", re.IGNORECASE)
 _NO_STREAM = re.compile(r"^a=msid:- ", re.MULTILINE)
 _FMTP = re.compile(r"a=fmtp:(\d+) (.*)")
 
+_TYPE_FIELD = 7
+
 MAX_SDP_CHARS = 200_000
 STREAM_ID = "fastrtc"
 
@@ -95,6 +97,16 @@ def fingerprints(sdp: str) -> frozenset[str]:
     return frozenset(
         line.partition(":")[2].strip().lower() for line in sdp.splitlines() if line.startswith("a=fingerprint:")
     )
+
+
+def candidate_addresses(sdp: str) -> list[str]:
+    """The UDP addresses of a description's candidates, each once: ``192.0.2.7 (host)``."""
+    found: dict[str, None] = {}
+    for line in sdp.splitlines():
+        fields = line.split()
+        if line.startswith("a=candidate:") and len(fields) > _TYPE_FIELD and fields[2].lower() == "udp":
+            found[f"{fields[4]} ({fields[_TYPE_FIELD]})"] = None
+    return list(found)
 
 
 def check_description(sdp: object) -> str:
