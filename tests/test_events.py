@@ -16,7 +16,7 @@ KINDS: list[Any] = list(get_args(Event))
 
 def example(kind: Any) -> Any:
     """An event with something in every field that has no default."""
-    values: dict[str, Any] = {"float": 1.5, "int": 2, "str": "text"}
+    values: dict[str, Any] = {"float": 1.5, "int": 2, "str": "text", "bool": True}
     return kind(
         **{
             one.name: values[str(one.type)]

@@ -33,6 +33,26 @@ class UserStoppedSpeaking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserTranscript:
+    """What the user says, as text (with ``captions``).
+
+    Attributes:
+        text: All of it so far; of a final transcript without a turn empty: what was heard came to nothing.
+        final: Whether it will not change any more; a partial transcript is replaced by the next.
+        start_s: Where the recognised audio starts.
+        end_s: Where it ends.
+        turn: Number of the turn, of a final transcript.
+    """
+
+    at_s: float
+    text: str
+    final: bool
+    start_s: float
+    end_s: float
+    turn: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnCommitted:
     """The user's turn is over and the reply function is about to be called.
 
@@ -140,6 +160,7 @@ Event: TypeAlias = (
     SessionStarted
     | UserStartedSpeaking
     | UserStoppedSpeaking
+    | UserTranscript
     | TurnCommitted
     | ReplyStarted
     | FirstAudio
@@ -156,6 +177,7 @@ _NAMES: dict[type[Any], str] = {
     SessionStarted: "session_started",
     UserStartedSpeaking: "user_started_speaking",
     UserStoppedSpeaking: "user_stopped_speaking",
+    UserTranscript: "user_transcript",
     TurnCommitted: "turn_committed",
     ReplyStarted: "reply_started",
     FirstAudio: "first_audio",

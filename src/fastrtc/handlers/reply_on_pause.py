@@ -16,6 +16,8 @@ from fastrtc.errors import ConfigurationError
 from fastrtc.handlers.base import AudioFrame, EmitType, Layout, StreamHandler
 from fastrtc.outputs import WebRTCData
 from fastrtc.replies import Reply
+from fastrtc.speech.protocol import SpeechToText
+from fastrtc.speech.recogniser import get_stt_model
 from fastrtc.turns.options import AlgoOptions
 from fastrtc.vad.protocol import ModelOptions, PauseDetectionModel
 from fastrtc.vad.silero import get_silero_model
@@ -48,9 +50,12 @@ class ReplyOnPause(StreamHandler):
         idle_fn: Called like ``startup_fn`` when nobody has spoken for ``algo_options.idle_timeout_s``; without it the
             session ends then.
         on_dtmf: Called with each key that a caller presses on a telephone (``0`` to ``9``, ``*``, ``#``).
+        captions: Tell what the user says as text, live: ``UserTranscript`` events and ``transcript`` messages. True:
+            with ``get_stt_model()``, or give a recogniser.
 
     Raises:
         ConfigurationError: ``fn`` cannot be called, or an option cannot work.
+        MissingExtraError: ``captions=True``, and the recogniser is not installed.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class ReplyOnPause(StreamHandler):
         on_interrupt: Callable[[Reply], Any] | None = None,
         idle_fn: Callable[..., Any] | None = None,
         on_dtmf: Callable[[str], Any] | None = None,
+        captions: bool | SpeechToText = False,
     ) -> None:
         super().__init__(expected_layout, output_sample_rate, output_frame_size, input_sample_rate)
         if not callable(fn):
@@ -84,6 +90,7 @@ class ReplyOnPause(StreamHandler):
         self.on_interrupt = on_interrupt
         self.idle_fn = idle_fn
         self._key_fn = on_dtmf
+        self.captions = caption_model(captions)
         self.is_async = is_async_function(fn)
         self._trigger: Callable[[], None] | None = None
         self._alone: Any = None
@@ -96,7 +103,11 @@ class ReplyOnPause(StreamHandler):
     def copy(self) -> ReplyOnPause:
         """A new handler with the same settings."""
         return ReplyOnPause(
-            *self._arguments(), on_interrupt=self.on_interrupt, idle_fn=self.idle_fn, on_dtmf=self._key_fn
+            *self._arguments(),
+            on_interrupt=self.on_interrupt,
+            idle_fn=self.idle_fn,
+            on_dtmf=self._key_fn,
+            captions=self.captions or False,
         )
 
     def _arguments(self) -> tuple[Any, ...]:
@@ -229,6 +240,25 @@ class ReplyOnPause(StreamHandler):
     def _judges_natively(self) -> bool:
         own = type(self)
         return own.process_audio is ReplyOnPause.process_audio and own.determine_pause is ReplyOnPause.determine_pause
+
+
+def caption_model(captions: bool | SpeechToText) -> SpeechToText | None:
+    """The recogniser that an argument ``captions`` means; None for False.
+
+    Raises:
+        ConfigurationError: It is neither a truth value nor a recogniser.
+        MissingExtraError: It is True, and the default recogniser is not installed.
+    """
+    if captions is True:
+        return get_stt_model()
+    if captions is False:
+        return None
+    if not isinstance(captions, SpeechToText):
+        raise ConfigurationError(
+            "captions must be True, False or a recogniser with a method stt((rate, array)) -> str; got "
+            f"{type(captions).__name__}"
+        )
+    return captions
 
 
 def is_async_function(fn: Callable[..., Any]) -> bool:

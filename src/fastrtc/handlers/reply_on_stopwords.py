@@ -39,6 +39,7 @@ class ReplyOnStopWords(ReplyOnPause):
         on_interrupt: Told about each reply that was interrupted.
         idle_fn: Called when nobody has spoken for ``algo_options.idle_timeout_s``.
         on_dtmf: Called with each key that a caller presses on a telephone.
+        captions: As of ``ReplyOnPause``; True means ``stt_model``.
 
     Raises:
         ConfigurationError: No stop word, ``fn`` cannot be called, or an option cannot work.
@@ -63,6 +64,7 @@ class ReplyOnStopWords(ReplyOnPause):
         on_interrupt: Callable[[Reply], Any] | None = None,
         idle_fn: Callable[..., Any] | None = None,
         on_dtmf: Callable[[str], Any] | None = None,
+        captions: bool | SpeechToText = False,
     ) -> None:
         super().__init__(
             fn,
@@ -79,6 +81,7 @@ class ReplyOnStopWords(ReplyOnPause):
             on_interrupt=on_interrupt,
             idle_fn=idle_fn,
             on_dtmf=on_dtmf,
+            captions=stt_model if captions is True and stt_model is not None else captions,
         )
         self.stop_words = stop_words
         self._wanted = StopWords(stop_words)
@@ -106,6 +109,7 @@ class ReplyOnStopWords(ReplyOnPause):
             on_interrupt=self.on_interrupt,
             idle_fn=self.idle_fn,
             on_dtmf=self._key_fn,
+            captions=self.captions or False,
         )
 
     def stop_word_detected(self, text: str) -> bool:

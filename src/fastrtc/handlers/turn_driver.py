@@ -19,8 +19,10 @@ from fastrtc.events import (
     TurnCommitted,
     UserStartedSpeaking,
     UserStoppedSpeaking,
+    UserTranscript,
 )
 from fastrtc.handlers.base import FRAMES_PER_SECOND, StreamHandler
+from fastrtc.handlers.captioner import Captioner
 from fastrtc.handlers.driver import Driver
 from fastrtc.handlers.endpoint import Endpoint
 from fastrtc.handlers.hearing import Ear
@@ -35,7 +37,7 @@ from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.interruption import InterruptionFilter, Sound, WeighSound
 from fastrtc.turns.machine import CancelReply, Decision, HoldReply, ResumeReply, StartReply, TurnMachine
 from fastrtc.turns.user_turn import AskDetector, Paused, Started
-from fastrtc.wire.messages import create_message
+from fastrtc.wire.messages import TranscriptMessage, create_message, encode_server_message
 
 SOUND_PAD_S = 0.032
 
@@ -104,6 +106,7 @@ class TurnDriver(Driver):
         self._idle_since_s = 0.0
         self._unheard_ticks = 0
         self._silence: PCM = np.zeros(self._rate_hz // FRAMES_PER_SECOND, np.int16)
+        self._captioner = self._make_captioner()
         self._closed = False
         handler.on_trigger(lambda: home.post(self.trigger))
 
@@ -136,6 +139,8 @@ class TurnDriver(Driver):
         if self._machine.busy:
             self._idle_since_s = self._now_s()
         elif self._now_s() - self._idle_since_s >= self._handler.algo_options.idle_timeout_s:
+        if self._captioner is not None:
+            self._captioner.tick(self._machine.user_state)
             self._idle_since_s = self._now_s()
             self._end_idleness()
 
@@ -209,6 +214,8 @@ class TurnDriver(Driver):
                     self._weigh(decision)
                 case StartReply():
                     self._start_reply(decision)
+            if self._captioner is not None and not isinstance(decision, StartReply):
+                self._captioner.follow(decision)
                 case HoldReply(turn):
                     self._floor.hold()
                     self._speaker.tell(ReplyHeld(turn=turn, at_s=self._now_s()))
@@ -255,6 +262,23 @@ class TurnDriver(Driver):
             )
         )
         self._log("pause_detected")
+    def _make_captioner(self) -> Captioner | None:
+        if self._handler.captions is None:
+            return None
+        pre_roll = self._endpoint.settings.pre_roll_samples
+        return Captioner(
+            self._handler.captions, self._ring, self._rate_hz, pre_roll, self._home, self._tell_transcript, self._failed
+        )
+
+    def _tell_transcript(self, transcript: UserTranscript) -> None:
+        if not self._closed:
+            self._speaker.tell(transcript)
+            if self._handler.channel is not None:
+                message = TranscriptMessage(
+                    transcript.text, transcript.final, transcript.turn, transcript.start_s, transcript.end_s
+                )
+                self._handler.channel.send(encode_server_message(message))
+
         audio = self._ring.slice(max(start.start, self._ring.start), start.end)
         if self._watch is not None:
             self._watch(audio)
@@ -267,6 +291,8 @@ class TurnDriver(Driver):
             return
         for decision in self._machine.greet(self._ring.end, reason):
             if isinstance(decision, StartReply):
+        if self._captioner is not None:
+            self._captioner.follow(start)
                 self._run(decision, lambda: self._handler.call_unasked(fn), is_async_function(fn))
 
     def _run(self, start: StartReply, call: Callable[[], Any], is_async: bool) -> None:

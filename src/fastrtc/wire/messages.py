@@ -11,8 +11,10 @@ A client that sends ``hello`` also understands the messages of this project; the
     text             "what the user typed"               event   {"name": "turn_committed", ...}
     trigger_response                                     output  [value, ...]
     mute             true | false
-    playout          {"turn": 3, "played_ms": 420}
+    playout          {"turn": 3, "played_ms": 420}       transcript  {"text", "final", "turn", "start_s", "end_s"}
     stop_reply
+
+A handler with ``captions`` sends ``transcript`` to every client, whether it said ``hello`` or not.
 """
 
 from __future__ import annotations
@@ -205,6 +207,25 @@ class StopWord:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptMessage:
+    """What the user says, as text: partial, then final. FastRTC's clients pass over it.
+
+    Attributes:
+        text: All that was said in this turn so far.
+        final: Whether it will not change any more.
+        turn: Number of the turn, of a final one; None: it came to nothing.
+        start_s: Where in the session's audio it starts.
+        end_s: Where it ends.
+    """
+
+    text: str
+    final: bool
+    turn: int | None
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class EndStream:
     """The session is over, and why."""
 
@@ -253,6 +274,7 @@ ServerMessage: TypeAlias = (
     | SendInput
     | FetchOutput
     | StopWord
+    | TranscriptMessage
     | EndStream
     | Log
     | UpdateConnection
@@ -285,6 +307,8 @@ def encode_server_message(message: ServerMessage) -> str:
             return create_message("fetch_output", [])
         case StopWord(word):
             return create_message("stopword", word)
+        case TranscriptMessage():
+            return _typed("transcript", dataclasses.asdict(message))
         case EndStream(reason):
             return create_message("end_stream", reason)
         case Log(text):
@@ -328,6 +352,8 @@ def parse_server_message(text: str) -> ServerMessage:
             return SendInput()
         case "fetch_output":
             return FetchOutput()
+        case "transcript":
+            return _transcript(take_object(obj, "data", what), what)
         case "stopword" | "end_stream" | "log" | "update_connection":
             data = obj.get("data", "")
             shown = data if isinstance(data, str) else json.dumps(data)
@@ -336,6 +362,17 @@ def parse_server_message(text: str) -> ServerMessage:
             message = str(obj.get("message", obj.get("data", "")))
             return ErrorMessage(message) if kind == "error" else WarningMessage(message)
     return AppMessage(text)
+
+
+def _transcript(said: Mapping[str, Any], what: str) -> TranscriptMessage:
+    turn = None if said.get("turn") is None else take_int(said, "turn", what)
+    return TranscriptMessage(
+        take_str(said, "text", what),
+        take_bool(said, "final", what, default=True),
+        turn,
+        take_number(said, "start_s", what),
+        take_number(said, "end_s", what),
+    )
 
 
 def as_jsonable(value: Any) -> Any:
