@@ -365,9 +365,12 @@ def parse_server_message(text: str) -> ServerMessage:
 
 
 def _transcript(said: Mapping[str, Any], what: str) -> TranscriptMessage:
+    text = said.get("text")
+    if not isinstance(text, str):
+        raise ProtocolError(f'{what} needs "text": a string; got {kind_of(text)}')
     turn = None if said.get("turn") is None else take_int(said, "turn", what)
     return TranscriptMessage(
-        take_str(said, "text", what),
+        text,
         take_bool(said, "final", what, default=True),
         turn,
         take_number(said, "start_s", what),
