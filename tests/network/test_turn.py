@@ -1,4 +1,4 @@
-"""Relayed calls through a real TURN server (Debian's coturn): nothing but relays is allowed, so who connects used it."""
+"""Relayed calls through a real TURN server (Debian's coturn): only relays are allowed, so who connects used one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def relay_only(server, transport, **changes):
     return PeerOptions(ice_servers=(IceServer(**{**given, **changes}),), ice_transport_policy="relay")
 
 
-# wrtc trusts the authorities that are built into it and no others, so its TLS cannot be tried with a certificate of ours.
+# wrtc trusts the authorities built into it and no others, so its TLS cannot be tried with a certificate of ours.
 @pytest.mark.parametrize(
     ("kind", "transport"),
     [("wrtc", "udp"), ("wrtc", "tcp"), ("aiortc", "udp"), ("aiortc", "tcp"), ("aiortc", "tls")],
