@@ -20,7 +20,10 @@ SOURCES = ROOT / "src"
 PACKAGE = "fastrtc"
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "context", "outputs", "replies", "audio", "events", "link", "options"}),
+    frozenset(
+        {"errors", "context", "outputs", "replies", "audio", "events", "link", "options"}
+        | {"limits", "tokens", "visitor"}
+    ),
     frozenset({"turns", "media", "wire"}),
     frozenset({"vad", "speech"}),
     frozenset({"handlers"}),

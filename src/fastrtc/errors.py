@@ -11,6 +11,7 @@
         ├── VideoFormatError        what should be an image has another shape or dtype (also a ValueError)
         ├── ProtocolError           a peer sent what the protocol does not allow (also a ValueError)
         ├── SignalingError          an offer was refused; carries the code that the client gets
+        │   └── AccessDeniedError   this client may not enter; an authorize hook raises it
         ├── EngineError             the WebRTC engine failed
         ├── TurnCredentialsError    a service lends no TURN server
         └── SessionEndedError       user code waited for a client that is gone; ends that code quietly
@@ -73,6 +74,25 @@ class SignalingError(FastRTCError):
     def as_json(self) -> dict[str, object]:
         """The answer that FastRTC clients expect for a refused offer (HTTP status 200)."""
         return {"status": "failed", "meta": {"error": self.code, **self.detail}}
+
+
+_DENIALS = {401: "unauthorized", 403: "forbidden", 429: "too_many_requests", 500: "authorization_failed"}
+
+
+class AccessDeniedError(SignalingError):
+    """This client may not open a session. Raise it in an ``authorize`` hook to say why.
+
+    Args:
+        reason: Sent to the client as ``meta.detail``; empty: nothing is said.
+        status: Of the HTTP answer: 401 (who are you?), 403 (not you), or another from 400 to 599.
+    """
+
+    def __init__(self, reason: str = "", *, status: int = 401) -> None:
+        super().__init__(_DENIALS.get(status, "refused"), **({"detail": reason} if reason else {}))
+        self.status = status
+
+    def __str__(self) -> str:
+        return str(self.detail.get("detail", self.code))
 
 
 class EngineError(FastRTCError):

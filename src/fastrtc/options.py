@@ -53,6 +53,18 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise ConfigurationError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
 
 
+def check_arguments(mode: str, modality: str, additional_outputs: object, updates_outputs: object) -> None:
+    """Whether a stream's arguments fit together.
+
+    Raises:
+        ConfigurationError: They do not.
+    """
+    check_choice("mode", mode, ("send-receive", "receive", "send"))
+    check_choice("modality", modality, ("video", "audio", "audio-video"))
+    if additional_outputs and updates_outputs is None:
+        raise ConfigurationError("additional_outputs needs an additional_outputs_handler that updates them")
+
+
 def concurrency_limit_of(value: int | str | None) -> int:
     """How many sessions may live at once, from what ``concurrency_limit`` was given.
 

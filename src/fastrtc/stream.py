@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from fastrtc.errors import ConfigurationError, FastRTCError
+from fastrtc.errors import AccessDeniedError, ConfigurationError, FastRTCError
 from fastrtc.observe.observer import Observers, SessionObserver
 from fastrtc.options import (
     Modality,
@@ -18,10 +18,11 @@ from fastrtc.options import (
     RtcConfiguration,
     RtcConfigurationSource,
     UIArgs,
-    check_choice,
+    check_arguments,
     concurrency_limit_of,
 )
 from fastrtc.server.body import Body
+from fastrtc.server.entrance import Entrance
 from fastrtc.server.handlers import ask_for_inputs, is_audio_only, session_handler
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from fastrtc.events import Event
     from fastrtc.handlers.base import StreamHandlerBase
+    from fastrtc.limits import Limits
     from fastrtc.outputs import AdditionalOutputs, WebRTCData
     from fastrtc.server.health import Health
     from fastrtc.server.host import SessionHost
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from fastrtc.server.signaling import Signaling
     from fastrtc.session import Session
     from fastrtc.transports.webrtc.engine import RtcEngine
+    from fastrtc.visitor import Authorize
 
 __all__ = ["Body", "Modality", "Mode", "RtcConfiguration", "RtcConfigurationSource", "SetOutputs", "Stream", "UIArgs"]
 
@@ -74,6 +77,12 @@ class Stream:
             (:class:`fastrtc.observe.observer.SessionObserver`).
         drain_timeout: Seconds that running sessions may go on after SIGTERM, while new ones are refused; None: they
             end when the server does.
+        authorize: Asked about everybody who wants a session, with a :class:`fastrtc.visitor.Visitor`: a function or
+            coroutine function that returns the user (handlers find it as ``get_current_context().user``), or refuses:
+            None, False or ``AccessDeniedError``. :class:`fastrtc.tokens.SessionTokens` is one. None: all may enter.
+        allowed_origins: Origins of pages that may open sessions, beside the server's own and localhost. None: those
+            that the app's ``CORSMiddleware`` allows.
+        limits: What one client, and all together, may cost.
         twilio_auth_token: Of the account at Twilio: telephone requests that Twilio did not sign are refused then.
 
     Raises:
@@ -102,12 +111,12 @@ class Stream:
         on_event: Callable[[str, Event], None] | None = None,
         observers: Sequence[SessionObserver] = (),
         drain_timeout: float | None = None,
+        authorize: Authorize | None = None,
+        allowed_origins: Sequence[str] | None = None,
+        limits: Limits | None = None,
         twilio_auth_token: str | None = None,
     ) -> None:
-        check_choice("mode", mode, ("send-receive", "receive", "send"))
-        check_choice("modality", modality, ("video", "audio", "audio-video"))
-        if additional_outputs and additional_outputs_handler is None:
-            raise ConfigurationError("additional_outputs needs an additional_outputs_handler that updates them")
+        check_arguments(mode, modality, additional_outputs, additional_outputs_handler)
         if twilio_auth_token is not None and not twilio_auth_token:
             raise ConfigurationError("twilio_auth_token is empty; leave it out to check no signatures")
         self.event_handler = handler
@@ -130,6 +139,7 @@ class Stream:
         self._on_event = on_event
         self.drain_timeout = drain_timeout
         self._observers = Observers(observers)
+        self._entrance = Entrance(authorize, allowed_origins, limits)
         self._twilio_auth_token = twilio_auth_token
         self._ui: Any = None
         self._component: Any = None
@@ -203,7 +213,10 @@ class Stream:
 
         endpoints: list[routes.RouteDefinition] = [
             routes.HttpRoute(
-                "/webrtc/offer", routes.json_endpoint(self._answer), "Answer a WebRTC offer", routes.OFFER_SCHEMA
+                "/webrtc/offer",
+                routes.json_endpoint(self._answer_request),
+                "Answer a WebRTC offer",
+                routes.OFFER_SCHEMA,
             ),
             routes.SocketRoute("/websocket/offer", self.websocket_offer),
             routes.HttpRoute("/telephone/incoming", self.handle_incoming_call, "Answer a telephone call"),
@@ -223,15 +236,27 @@ class Stream:
             ``{"sdp", "type"}``, ``{"status": "success"}`` or ``{"status": "failed", "meta": {"error": ...}}``.
 
         Raises:
-            HTTPException: 422, for a body that is none of these.
+            HTTPException: 422, for a body that is none of these; 401 or 403, for a client that may not enter. A hook
+                for ``authorize`` sees no request here; see :meth:`offer_for`.
+        """
+        return await self.offer_for(body, None)
+
+    async def offer_for(self, body: Body | Mapping[str, Any], user: Any) -> dict[str, Any]:
+        """The same as :meth:`offer`, for a user whom the app has let in itself: the ``authorize`` hook is not asked.
+
+        Args:
+            body: As of :meth:`offer`.
+            user: What handlers find as ``get_current_context().user``; None: the hook is asked.
         """
         from fastrtc.errors import ProtocolError
-        from fastrtc.server.routes import unprocessable
+        from fastrtc.server.routes import denied, unprocessable
 
         try:
-            return await self._answer(body.model_dump() if isinstance(body, Body) else body)
+            return await self._signaling.handle(body.model_dump() if isinstance(body, Body) else body, user=user)
         except ProtocolError as error:
             raise unprocessable(error) from error
+        except AccessDeniedError as error:
+            raise denied(error) from error
 
     async def handle_offer(self, body: Mapping[str, Any], set_outputs: SetOutputs) -> dict[str, Any]:
         """The same as :meth:`offer` for apps that take the session's outputs themselves.
@@ -243,9 +268,10 @@ class Stream:
         """
         from fastrtc.server.outputs import QueuedOutputs, pass_on
 
-        answer = await self._answer(body)
+        answer = await self.offer_for(body, None)
         if "sdp" in answer and not isinstance(set_outputs, QueuedOutputs):
-            self._host.spawn(pass_on(self.output_stream(body["webrtc_id"]), set_outputs), "fastrtc-outputs")
+            webrtc_id = answer.get("webrtc_id") or body["webrtc_id"]
+            self._host.spawn(pass_on(self.output_stream(webrtc_id), set_outputs), "fastrtc-outputs")
         return answer
 
     def set_additional_outputs(self, webrtc_id: str) -> SetOutputs:
@@ -315,6 +341,8 @@ class Stream:
             track_constraints=self.track_constraints or {},
             rtp_params=self.rtp_params or {},
             time_limit_s=self.time_limit,
+            captions=getattr(self.event_handler, "captions", None) is not None,
+            stop_words=getattr(self.event_handler, "stop_words", ()),
         )
         return page_routes(config)
 
@@ -345,6 +373,11 @@ class Stream:
         """The same as :meth:`set_input_gradio`, and have the session answer now."""
         self.set_input_gradio(webrtc_data, *args)
         self.trigger_response(_id_of(webrtc_data))
+
+    def user_of(self, webrtc_id: str) -> Any:
+        """The user whom the ``authorize`` hook let in with this session; None for an unknown id, or without a hook."""
+        session = self._host.sessions.get(webrtc_id)
+        return None if session is None else session.context.user
 
     def clean_up(self, webrtc_id: str) -> None:
         """End a session. Any thread; an unknown id is ignored."""
@@ -403,6 +436,7 @@ class Stream:
                 concurrency_limit=self.concurrency_limit,
                 time_limit_s=self.time_limit,
                 on_event=self._on_event,
+                entrance=self._entrance,
                 observers=self._observers,
             )
         return self._made_host
@@ -431,8 +465,9 @@ class Stream:
             )
         return self._made_signaling
 
-    async def _answer(self, body: Any) -> dict[str, Any]:
-        return await self._signaling.handle(body)
+    async def _answer_request(self, body: Any, request: Request) -> dict[str, Any]:
+        self._entrance.check_post(request)
+        return await self._signaling.handle(body, request)
 
     def _while_serving(self, path: str) -> AbstractAsyncContextManager[None]:
         from fastrtc.server.lifespan import say_hello, warn_without_turn, while_serving

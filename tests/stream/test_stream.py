@@ -224,7 +224,7 @@ def test_the_endpoints_are_in_fastapis_documentation() -> None:
     offer = app.openapi()["paths"]["/voice/webrtc/offer"]["post"]
     assert offer["tags"] == ["speech"]
     schema = offer["requestBody"]["content"]["application/json"]["schema"]
-    assert set(schema["properties"]) == {"type", "webrtc_id", "sdp", "candidate"}
+    assert set(schema["properties"]) == {"type", "webrtc_id", "sdp", "candidate", "token"}
 
 
 @pytest.mark.parametrize(("app", "path"), [(object(), ""), (Starlette(), "voice"), (Starlette(), "/voice/")])
@@ -237,7 +237,7 @@ BAD_BODIES = {
     b"{": "JSON",
     b"": "JSON",
     b"[]": "object",
-    b'{"type": "offer", "sdp": "v=0"}': "webrtc_id",
+    b'{"type": "ice-candidate"}': "webrtc_id",
     b'{"type": "offer", "webrtc_id": "a"}': "sdp",
     b"x" * 1_100_000: "longer",
 }

@@ -10,7 +10,10 @@ import pytest
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from fastrtc.context import Context
-from fastrtc.errors import ProtocolError, SignalingError
+from fastrtc.errors import AccessDeniedError, ProtocolError, SignalingError
+from fastrtc.limits import Limits
+from fastrtc.transports.lobby import Lobby
+from fastrtc.visitor import Visitor
 
 
 class FakeSocket:
@@ -20,6 +23,7 @@ class FakeSocket:
         self.application_state = WebSocketState.CONNECTING
         self.client_state = WebSocketState.CONNECTED
         self.sent: list[dict[str, Any]] = []
+        self.closed_with: tuple[int, str | None] | None = None
         self.reads = asyncio.Event()
         self.reads.set()
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -64,10 +68,11 @@ class FakeSocket:
         self.sent.append(json.loads(text))
         self._news.set()
 
-    async def close(self, code: int = 1000) -> None:
-        if self.application_state is not WebSocketState.CONNECTED:
+    async def close(self, code: int = 1000, reason: str | None = None) -> None:
+        if self.application_state is WebSocketState.DISCONNECTED:
             raise RuntimeError("the socket is closed already")
         self.application_state = WebSocketState.DISCONNECTED
+        self.closed_with = (code, reason)
         self._incoming.put_nowait({"type": "websocket.disconnect", "code": code})
 
 
@@ -114,6 +119,25 @@ class FakeSwitchboard:
         self.opened = asyncio.Event()
         self.refusal: SignalingError | None = None
         self.start_error: Exception | None = None
+        self.limits = Limits()
+        self.lobby = Lobby(8)
+        self.visitors: list[Visitor] = []
+        self.denial: SignalingError | None = None
+        self.foreign = False
+
+    def check_socket(self, connection: Any) -> None:
+        if self.foreign:
+            raise AccessDeniedError(status=403)
+
+    async def admit(self, visitor: Visitor) -> Any:
+        self.visitors.append(visitor)
+        await asyncio.sleep(0)
+        if self.denial is not None:
+            raise self.denial
+        return f"user of {visitor.webrtc_id}"
+
+    def session_id(self, given: str) -> str:
+        return given or "minted"
 
     def new_handler(self) -> FakeHandler:
         return FakeHandler()

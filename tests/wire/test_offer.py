@@ -27,7 +27,11 @@ def test_no_candidate_at_all_is_the_end_of_them(kind: str) -> None:
     ("value", "wanted"),
     [
         ([], "JSON object"),
-        ({}, "webrtc_id"),
+        ({}, '"type"'),
+        ({"type": "ice-candidate"}, "webrtc_id"),
+        ({"webrtc_id": "a" * 129, "type": "offer", "sdp": "v=0"}, "128 printable"),
+        ({"webrtc_id": "a\nb", "type": "offer", "sdp": "v=0"}, "printable"),
+        ({"webrtc_id": "a", "type": "offer", "sdp": "v=0", "token": 7}, "token"),
         ({"webrtc_id": "a"}, '"type"'),
         ({"webrtc_id": "a", "type": "offer"}, '"sdp"'),
         ({"webrtc_id": "a", "type": "answer", "sdp": "v=0"}, "answer"),
@@ -53,7 +57,8 @@ any_body = st.dictionaries(
 @given(any_body | json_values)
 def test_any_body_is_read_or_refused(value: object) -> None:
     try:
-        outcome = o.parse_offer_body(json.loads(json.dumps(value))).webrtc_id
+        outcome = o.parse_offer_body(json.loads(json.dumps(value)))
     except ProtocolError as error:
-        outcome = str(error)
-    assert outcome
+        assert str(error)
+    else:
+        assert outcome.webrtc_id or isinstance(outcome, o.Offer)

@@ -19,7 +19,12 @@ def read(parse: Callable[[str], object], text: str) -> object:
 
 
 client_frames = st.one_of(
-    st.builds(w.Start, websocket_id=st.text(min_size=1), hello=st.booleans()),
+    st.builds(
+        w.Start,
+        websocket_id=st.text(max_size=128).filter(str.isprintable),
+        hello=st.booleans(),
+        token=st.none() | st.text(),
+    ),
     st.builds(w.Media, payload=st.binary()),
     st.just(w.Stop()),
     st.just(w.Ping()),
@@ -68,7 +73,8 @@ def test_media_has_the_form_that_fastrtc_clients_read() -> None:
         ("[]", "JSON object"),
         ("{}", '"start", "media", "stop" or "ping"'),
         ('{"event": "hang-up"}', "hang-up"),
-        ('{"event": "start"}', '"websocket_id"'),
+        ('{"event": "start", "websocket_id": 7}', '"websocket_id"'),
+        ('{"event": "start", "websocket_id": "a", "token": []}', '"token"'),
         ('{"event": "media"}', '"media"'),
         ('{"event": "media", "media": {}}', '"payload"'),
         ('{"event": "media", "media": {"payload": "???"}}', "not base64"),

@@ -15,15 +15,22 @@ from fastrtc.handlers.supervisor import run_supervised
 from fastrtc.handlers.video import VideoFunction
 from fastrtc.link import VideoLink
 from fastrtc.observe.observer import Observers
+from fastrtc.server.entrance import Entrance
+from fastrtc.server.ids import is_ours, new_session_id
 from fastrtc.server.outputs import OutputQueues
 from fastrtc.server.registry import Registry
 from fastrtc.session import Session, SessionSettings
+from fastrtc.transports.lobby import Lobby
 from fastrtc.vad.silero import get_silero_model
 
 if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
     from fastrtc.context import Context
     from fastrtc.events import Event
+    from fastrtc.limits import Limits
     from fastrtc.link import MediaLink
+    from fastrtc.visitor import Visitor
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +42,7 @@ class SessionHost:
         handler: The app's handler; every session gets a copy.
         concurrency_limit: Sessions at once.
         time_limit_s: How long a session may last, from when it is connected; None: for ever.
+        entrance: Says who may open a session; None: everybody.
         on_event: Called with the session's id and each of its events, on the app's loop.
         observers: Told what happens to sessions.
 
@@ -49,11 +57,14 @@ class SessionHost:
         *,
         concurrency_limit: int,
         time_limit_s: float | None = None,
+        entrance: Entrance | None = None,
         on_event: Callable[[str, Event], None] | None = None,
         observers: Observers | None = None,
     ) -> None:
         self._handler = handler
         self._settings = SessionSettings(time_limit_s=time_limit_s)
+        self.entrance = entrance or Entrance()
+        self.lobby = Lobby(self.entrance.limits.max_unstarted)
         self._on_event = on_event
         self.observers = observers or Observers()
         self._emptied: asyncio.Event | None = None
@@ -72,6 +83,29 @@ class SessionHost:
                 _ = handler.stt_model
         except MissingExtraError as error:
             logger.warning("no session can start: %s", error)
+
+    @property
+    def limits(self) -> Limits:
+        """What one client may cost."""
+        return self.entrance.limits
+
+    async def admit(self, visitor: Visitor) -> Any:
+        """The user of somebody who asks for a session; see :meth:`fastrtc.server.entrance.Entrance.admit`."""
+        return await self.entrance.admit(visitor)
+
+    def check_socket(self, connection: HTTPConnection) -> None:
+        """Whether a WebSocket may be accepted; see :meth:`fastrtc.server.entrance.Entrance.check_socket`."""
+        self.entrance.check_socket(connection)
+
+    def session_id(self, given: str) -> str:
+        """The id of a new session: what the client chose, or one of ours.
+
+        Raises:
+            SignalingError: ``reserved_id``: it chose one of the form that only the server makes.
+        """
+        if given and is_ours(given):
+            raise SignalingError("reserved_id", detail="the server makes ids of this form; leave it out to get one")
+        return given or new_session_id()
 
     def new_handler(self) -> StreamHandlerBase:
         """A copy of the app's handler.

@@ -17,22 +17,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from fastrtc.errors import ConfigurationError, ProtocolError
+from fastrtc.errors import AccessDeniedError, ConfigurationError, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 MAX_BODY_BYTES = 1_000_000
+HTTP_401 = 401
 
 HttpEndpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 SocketEndpoint: TypeAlias = Callable[[WebSocket], Awaitable[None]]
 
 OFFER_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "required": ["type", "webrtc_id"],
+    "required": ["type"],
     "properties": {
         "type": {"type": "string", "enum": ["offer", "ice-candidate"]},
-        "webrtc_id": {"type": "string", "description": "Any id; the same for the offer and its candidates."},
+        "webrtc_id": {"type": "string", "description": "The same for the offer and its candidates."},
+        "token": {"type": "string", "description": "For the authorize hook."},
         "sdp": {"type": "string", "description": "The offer."},
         "candidate": {
             "type": "object",
@@ -166,12 +168,24 @@ def unprocessable(error: ProtocolError) -> HTTPException:
     return HTTPException(422, detail=[{"type": "value_error", "loc": ["body"], "msg": str(error)}])  # type: ignore[arg-type]
 
 
-def json_endpoint(call: Callable[[Any], Awaitable[Any]]) -> HttpEndpoint:
-    """An endpoint that passes the request's JSON to ``call`` and answers with what it returns."""
+def challenge(error: AccessDeniedError) -> dict[str, str]:
+    """The header that a 401 has (RFC 9110, section 11.6.1)."""
+    return {"WWW-Authenticate": "Bearer"} if error.status == HTTP_401 else {}
+
+
+def denied(error: AccessDeniedError) -> HTTPException:
+    """The refusal for a route of the app's own."""
+    return HTTPException(error.status, detail=error.as_json(), headers=challenge(error))  # type: ignore[arg-type]
+
+
+def json_endpoint(call: Callable[[Any, Request], Awaitable[Any]]) -> HttpEndpoint:
+    """An endpoint that passes the request's JSON, and the request, to ``call`` and answers with what it returns."""
 
     async def endpoint(request: Request) -> Response:
         try:
-            answer = await call(await read_json(request))
+            answer = await call(await read_json(request), request)
+        except AccessDeniedError as error:
+            return JSONResponse(error.as_json(), status_code=error.status, headers=challenge(error))
         except ProtocolError as error:
             return JSONResponse({"detail": unprocessable(error).detail}, status_code=422)
         except HTTPException as error:

@@ -7,6 +7,10 @@ A refusal is no HTTP error: clients of FastRTC expect status 200 and ``{"status"
 ==============================  ==========================================================
 ``concurrency_limit_reached``   all places are taken; ``meta.limit`` says how many there are
 ``connection_already_exists``   the ``webrtc_id`` is in use, and the offer comes from another client
+``reserved_id``                 a client chose an id of the form that only the server makes
+``too_many_offers``             more offers than ``Limits.offers_per_s``, of all clients together
+``too_many_candidates``         more candidates for one connection than any network has
+``server_overloaded``           the process takes more memory than ``Limits.max_memory_mb``
 ``server_draining``             the server is about to stop and takes no new sessions
 ``unknown_connection``          a candidate for an id without an offer
 ``connection_closed``           a candidate for a connection that is over
@@ -19,30 +23,46 @@ A refusal is no HTTP error: clients of FastRTC expect status 200 and ``{"status"
 ``handler_failed``              the handler cannot be copied, or its options cannot work; ``meta.detail`` says why
 ``engine_unavailable``          the WebRTC engine is not installed; clients may use the WebSocket
 ==============================  ==========================================================
+
+Who may not enter is an HTTP error: 401 (``unauthorized``), 403 (``forbidden``), with the same JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fastrtc.context import Context
-from fastrtc.errors import ConfigurationError, EngineError, MissingExtraError, ProtocolError, SignalingError
+from fastrtc.errors import (
+    AccessDeniedError,
+    ConfigurationError,
+    EngineError,
+    MissingExtraError,
+    ProtocolError,
+    SignalingError,
+)
 from fastrtc.handlers.drivers import takes_turns
 from fastrtc.handlers.supervisor import await_supervised
+from fastrtc.transports.meter import Meter
+from fastrtc.transports.socket import CUT_OFF
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.configuration import network_options
 from fastrtc.transports.webrtc.engine import PeerOptions, PeerState, VideoLimits, load_engine
 from fastrtc.transports.webrtc.link import WebRtcLink
 from fastrtc.transports.webrtc.sdp import fingerprints, sent_kinds
-from fastrtc.wire.messages import ErrorMessage, encode_server_message
+from fastrtc.visitor import Visitor
+from fastrtc.wire.messages import EndStream, ErrorMessage, encode_server_message
 from fastrtc.wire.offer import Candidate, CandidateRequest, Offer, parse_offer_body
 
 if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
     from fastrtc.server.host import SessionHost
     from fastrtc.session import Session
     from fastrtc.transports.webrtc.engine import AnsweringPeer, RtcEngine
@@ -50,6 +70,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_EARLY_CANDIDATES = 64
+MAX_CANDIDATES = 256
+FAREWELL_S = 0.1
 CANDIDATES_WAIT_S = 5.0
 
 
@@ -99,37 +121,46 @@ class Signaling:
             video=video_limits(rtp_params),
         )
         self._calls: dict[str, WebRtcCall] = {}
-        self._answering: dict[str, list[IceCandidate | None]] = {}
+        self._answering: dict[str, _Answering] = {}
 
     def warm_up(self) -> None:
         """Load the engine before the first offer needs it; any thread."""
         with suppress(SignalingError):
             self._engine()
 
-    async def handle(self, body: object) -> dict[str, Any]:
+    async def handle(self, body: object, connection: HTTPConnection | None = None, user: Any = None) -> dict[str, Any]:
         """Handle one body.
+
+        Args:
+            body: The JSON.
+            connection: The request that brought it.
+            user: Whom the app has let in already; None: its ``authorize`` hook is asked.
 
         Returns:
             The answer as JSON: ``{"sdp", "type"}``, ``{"status": "success"}``, or a failure.
 
         Raises:
             ProtocolError: The body is neither an offer nor a candidate.
+            AccessDeniedError: This client may not open a session, or the connection is another client's.
         """
         message = parse_offer_body(body)
+        visitor = Visitor(via="webrtc", webrtc_id=message.webrtc_id, given_token=message.token, connection=connection)
         try:
             match message:
                 case Offer():
-                    return await self._answer(message)
+                    return await self._answer(message, visitor, user)
                 case Candidate():
-                    return await self._add_candidate(message)
+                    return await self._add_candidate(message, visitor.token)
                 case CandidateRequest(webrtc_id):
-                    return await self._call(webrtc_id).next_candidates()
+                    return await self._call(webrtc_id, visitor.token).next_candidates()
         except SignalingError as error:
             if isinstance(message, Offer):
                 self._host.observers.session_refused(error.code)
+            if isinstance(error, AccessDeniedError):
+                raise
             return error.as_json()
 
-    async def _answer(self, offer: Offer) -> dict[str, Any]:
+    async def _answer(self, offer: Offer, visitor: Visitor, user: Any) -> dict[str, Any]:
         extra = sent_kinds(offer.sdp) - self._kinds
         if extra and not self._allow_extra_tracks:
             wanted, sent = " and ".join(sorted(self._kinds)), " and ".join(sorted(extra))
@@ -139,32 +170,42 @@ class Signaling:
             raise SignalingError("unsupported_track", detail=detail)
         known = self._calls.get(offer.webrtc_id)
         if known is not None and known.peer is not None and known.client & fingerprints(offer.sdp):
+            known.renew(visitor.token)
             return await self._restart(known.peer, offer)
-        if offer.webrtc_id in self._answering:
+        webrtc_id = self._host.session_id(offer.webrtc_id)
+        if webrtc_id in self._answering:
             raise SignalingError("connection_already_exists")
-        self._host.sessions.check(offer.webrtc_id)
-        handler = self._host.new_handler()
-        call = WebRtcCall(offer.webrtc_id, self._host, self._forget, fingerprints(offer.sdp))
-        engine = self._engine()
-        early = self._answering.setdefault(offer.webrtc_id, [])
+        answering = self._answering.setdefault(webrtc_id, _Answering(visitor.token))
         try:
-            peer = await engine.answer(offer.sdp, self._options, call)
-            call.peer = peer
-            link = WebRtcLink(peer)
-            session = self._host.open_pending(offer.webrtc_id, handler, link, Context(webrtc_id=offer.webrtc_id))
+            if user is None:
+                user = await self._host.admit(replace(visitor, webrtc_id=webrtc_id))
+            self._host.sessions.check(webrtc_id)
+            call = await self._make_call(offer, Context(webrtc_id=webrtc_id, user=user), visitor.token)
+        finally:
+            del self._answering[webrtc_id]
+        assert call.peer is not None
+        for candidate in answering.early:
+            with suppress(EngineError):
+                await call.peer.add_candidate(candidate)
+        answer = _description(call.peer)
+        return answer if offer.webrtc_id else {**answer, "webrtc_id": webrtc_id}
+
+    async def _make_call(self, offer: Offer, context: Context, token: str | None) -> WebRtcCall:
+        """A connection that is being made, with its session."""
+        handler = self._host.new_handler()
+        call = WebRtcCall(context.webrtc_id, self._host, self._forget, fingerprints(offer.sdp), token)
+        engine = self._engine()
+        try:
+            call.peer = await engine.answer(offer.sdp, self._options, call)
+            session = self._host.open_pending(context.webrtc_id, handler, WebRtcLink(call.peer), context)
         except EngineError as error:
             raise SignalingError("invalid_sdp", detail=str(error)) from error
         except SignalingError:
             await call.abandon()
             raise
-        finally:
-            del self._answering[offer.webrtc_id]
-        self._calls[offer.webrtc_id] = call
+        self._calls[context.webrtc_id] = call
         call.carry(session)
-        for candidate in early:
-            with suppress(EngineError):
-                await peer.add_candidate(candidate)
-        return _description(peer)
+        return call
 
     async def _restart(self, peer: AnsweringPeer, offer: Offer) -> dict[str, Any]:
         """The client's network has changed: the same session over another path."""
@@ -178,27 +219,33 @@ class Signaling:
         logger.info("connection %s: ICE was restarted", offer.webrtc_id)
         return answer
 
-    async def _add_candidate(self, message: Candidate) -> dict[str, Any]:
+    async def _add_candidate(self, message: Candidate, token: str | None) -> dict[str, Any]:
         candidate = _read_candidate(message)
-        early = self._answering.get(message.webrtc_id)
-        if early is not None:
+        answering = self._answering.get(message.webrtc_id)
+        if answering is not None:
             # The answer is being made: browsers do not wait for it before they send candidates.
-            if len(early) < MAX_EARLY_CANDIDATES:
-                early.append(candidate)
+            _check_token(answering.token, token)
+            if len(answering.early) < MAX_EARLY_CANDIDATES:
+                answering.early.append(candidate)
             return {"status": "success"}
-        peer = self._call(message.webrtc_id).peer
+        call = self._call(message.webrtc_id, token)
+        peer = call.peer
         if peer is None or peer.state is PeerState.CLOSED:
             raise SignalingError("connection_closed")
+        if call.candidates >= MAX_CANDIDATES:
+            raise SignalingError("too_many_candidates")
+        call.candidates += 1
         try:
             await peer.add_candidate(candidate)
         except EngineError as error:
             raise SignalingError(str(error)) from error
         return {"status": "success"}
 
-    def _call(self, webrtc_id: str) -> WebRtcCall:
+    def _call(self, webrtc_id: str, token: str | None) -> WebRtcCall:
         call = self._calls.get(webrtc_id)
         if call is None or call.peer is None:
             raise SignalingError("unknown_connection")
+        _check_token(call.token, token)
         return call
 
     def _forget(self, webrtc_id: str, call: WebRtcCall) -> None:
@@ -225,6 +272,10 @@ class WebRtcCall:
         host: Keeps the session.
         on_over: Called once, with the id and this call, when the connection is of no more use.
         client: Fingerprints of the client's certificate, by which its further offers are known.
+        token: What its offer showed, by which its candidates are known.
+
+    Attributes:
+        candidates: How many the client has sent.
     """
 
     def __init__(
@@ -233,6 +284,7 @@ class WebRtcCall:
         host: SessionHost,
         on_over: Callable[[str, WebRtcCall], None],
         client: frozenset[str] = frozenset(),
+        token: str | None = None,
     ) -> None:
         self._webrtc_id = webrtc_id
         self._host = host
@@ -244,15 +296,26 @@ class WebRtcCall:
         self._is_over = False
         self._found: list[IceCandidate] = []
         self._news = asyncio.Event()
+        self._messages = Meter(host.limits.messages_per_s, host.limits.message_burst)
+        self._cut: str | None = None
         self.client = client
+        self.token = token
+        self.candidates = 0
         self.peer: AnsweringPeer | None = None
+
+    def renew(self, token: str | None) -> None:
+        """The client offers again and may show another token."""
+        self.token = token
+        self.candidates = 0
 
     def carry(self, session: Session) -> None:
         """The session of this connection; what was reported before it existed is passed on now."""
         self._session = session
         early, self._early = self._early, []
         for text in early:
-            self.on_message(text)
+            self._pass_on(session, text)
+        if self._cut is not None:
+            self._host.spawn(self._dismiss(session, self._cut), "fastrtc-cut-off")
         self._act()
 
     async def abandon(self) -> None:
@@ -270,13 +333,35 @@ class WebRtcCall:
         logger.debug("connection %s: data channel open", self._webrtc_id)
 
     def on_message(self, text: str) -> None:
-        if self._session is None:
-            self._early.append(text)
+        if self._is_over or self._cut is not None:
             return
+        if len(text) > self._host.limits.max_message_bytes:
+            self._cut_off("message_too_long")
+        elif not self._messages.take():
+            self._cut_off("too_many_messages")
+        elif self._session is None:
+            self._early.append(text)
+        else:
+            self._pass_on(self._session, text)
+
+    def _pass_on(self, session: Session, text: str) -> None:
         try:
-            self._session.receive_message(text)
+            session.receive_message(text)
         except ProtocolError as error:
-            self._session.link.send(encode_server_message(ErrorMessage(str(error))))
+            session.link.send(encode_server_message(ErrorMessage(str(error))))
+
+    def _cut_off(self, reason: str) -> None:
+        """The client is beyond a limit; nothing of it is heard any more."""
+        logger.info("connection %s is cut off: %s", self._webrtc_id, reason)
+        self._cut = reason
+        if self._session is not None:
+            self._host.spawn(self._dismiss(self._session, reason), "fastrtc-cut-off")
+
+    async def _dismiss(self, session: Session, reason: str) -> None:
+        session.link.send(encode_server_message(ErrorMessage(CUT_OFF[reason])))
+        session.link.send(encode_server_message(EndStream(reason)))
+        await asyncio.sleep(FAREWELL_S)
+        await session.close(reason)
 
     def on_candidate(self, candidate: IceCandidate | None) -> None:
         if candidate is not None and len(self._found) < MAX_EARLY_CANDIDATES:
@@ -329,6 +414,19 @@ class WebRtcCall:
         logger.error("session %s could not start", self._webrtc_id, exc_info=error)
         if self.peer is not None:
             self.peer.send(encode_server_message(ErrorMessage(f"The session could not start: {error}")))
+
+
+@dataclass(slots=True)
+class _Answering:
+    """An offer that has no answer yet: what it showed, and the candidates that came meanwhile."""
+
+    token: str | None
+    early: list[IceCandidate | None] = field(default_factory=list)
+
+
+def _check_token(wanted: str | None, given: str | None) -> None:
+    if not hmac.compare_digest((wanted or "").encode(), (given or "").encode()):
+        raise AccessDeniedError("the connection is another client's", status=403)
 
 
 def _description(peer: AnsweringPeer) -> dict[str, Any]:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from fastrtc.audio import PCM
 from fastrtc.context import Context
-from fastrtc.errors import ProtocolError, SignalingError
+from fastrtc.errors import AccessDeniedError, ProtocolError, SignalingError
+from fastrtc.limits import Limits
 from fastrtc.media.g711 import decode_ulaw
 from fastrtc.transports.inbox import Inbox
+from fastrtc.transports.lobby import Lobby
+from fastrtc.transports.meter import Meter
 from fastrtc.transports.outbox import Outbox
-from fastrtc.wire.messages import ErrorMessage, encode_server_message
+from fastrtc.visitor import Visitor
+from fastrtc.wire.messages import EndStream, ErrorMessage, encode_server_message
 from fastrtc.wire.websocket import Failed, encode_frame
 
 if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
     from starlette.websockets import WebSocket
 
     from fastrtc.handlers.base import StreamHandlerBase
@@ -30,9 +35,70 @@ logger = logging.getLogger(__name__)
 
 _CLOSE_TIMEOUT_S = 2.0
 
+# Nobody speaks faster than time passes; whoever sends so is read this much faster, and a frame costs at least so much.
+_FASTER_THAN_TIME = 2.0
+_MIN_FRAME_MS = 2.0
+
+# RFC 6455, section 7.4.1, and from 3000 IANA's registry of WebSocket close codes; all other ends are normal (1000).
+_CLOSE_CODES = {
+    "unauthorized": 3000,
+    "forbidden": 3003,
+    "start_timeout": 3008,
+    "too_many_messages": 1008,
+    "client_not_reading": 1008,
+    "message_too_long": 1009,
+    "error": 1011,
+    "authorization_failed": 1011,
+    "concurrency_limit_reached": 1013,
+    "too_many_offers": 1013,
+    "too_many_pending_connections": 1013,
+    "server_overloaded": 1013,
+}
+
+CUT_OFF = {
+    "too_many_messages": "You sent more messages than this server takes, so the session was ended.",
+    "message_too_long": "You sent a message longer than this server takes, so the session was ended.",
+}
+"""What the person at the other end is told."""
+
 
 class Switchboard(Protocol):
-    """Where a transport gets its sessions from."""
+    """Where a transport gets its sessions from.
+
+    Attributes:
+        limits: What one client may cost.
+        lobby: Of the sockets that have not started.
+    """
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def lobby(self) -> Lobby: ...
+
+    def check_socket(self, connection: HTTPConnection) -> None:
+        """Whether a WebSocket may be accepted.
+
+        Raises:
+            AccessDeniedError: It may not.
+        """
+        ...
+
+    async def admit(self, visitor: Visitor) -> Any:
+        """The user of somebody who asks for a session.
+
+        Raises:
+            SignalingError: It may not have one.
+        """
+        ...
+
+    def session_id(self, given: str) -> str:
+        """The id of a new session: what the client chose, or a new one.
+
+        Raises:
+            SignalingError: A client may not choose this one.
+        """
+        ...
 
     def new_handler(self) -> StreamHandlerBase:
         """A handler for one new session.
@@ -62,6 +128,11 @@ class SocketLink:
         rate_in_hz: Of the client's audio.
         rate_out_hz: Of ours.
         on_lost: Called once, on the app's loop, with the reason why the socket is of no more use.
+        limits: What may wait in either direction.
+
+    Attributes:
+        received_ms: Audio that the client has sent in all.
+        end_reason: Why the socket is closed; decides its close code.
     """
 
     lead_ms = 200
@@ -69,15 +140,30 @@ class SocketLink:
     """From the socket to the client's ear: the network one way and the client's own buffer; nobody tells us."""
 
     def __init__(
-        self, websocket: WebSocket, *, rate_in_hz: int, rate_out_hz: int, on_lost: Callable[[str], None]
+        self,
+        websocket: WebSocket,
+        *,
+        rate_in_hz: int,
+        rate_out_hz: int,
+        on_lost: Callable[[str], None],
+        limits: Limits | None = None,
     ) -> None:
+        limits = limits or Limits()
+        self.received_ms = 0.0
+        self.end_reason = ""
         self.rate_in_hz = rate_in_hz
         self.rate_out_hz = rate_out_hz
         self._websocket = websocket
         self._on_lost = on_lost
         self._is_lost = False
-        self._inbox = Inbox(rate_in_hz)
-        self._outbox = Outbox(websocket.send_text, self.encode_audio, rate_out_hz)
+        self._inbox = Inbox(rate_in_hz, limits.max_received_ms)
+        self._outbox = Outbox(
+            websocket.send_text,
+            self.encode_audio,
+            rate_out_hz,
+            max_backlog_ms=limits.max_unsent_ms,
+            max_backlog_bytes=limits.max_unsent_bytes,
+        )
         self._outbox.overflow.add_done_callback(self._on_overflow)
         self._sender = asyncio.create_task(self._send_all(), name="fastrtc-socket-sender")
         self._closing: asyncio.Task[None] | None = None
@@ -89,6 +175,7 @@ class SocketLink:
     def receive_ulaw(self, payload: bytes) -> None:
         """Take audio from the client, one mu-law byte a sample."""
         if payload:
+            self.received_ms += len(payload) * 1000.0 / self.rate_in_hz
             self._inbox.put(decode_ulaw(payload))
 
     def read(self) -> PCM | None:
@@ -135,7 +222,7 @@ class SocketLink:
         self._outbox.close()
         self._sender.cancel()
         await asyncio.wait([self._sender])
-        await close_socket(self._websocket)
+        await close_socket(self._websocket, self.end_reason)
         self.mark_lost("closed")
 
     async def _finish(self) -> None:
@@ -152,7 +239,7 @@ class SocketLink:
 
     def _on_overflow(self, overflow: asyncio.Future[None]) -> None:
         if not overflow.cancelled():
-            logger.warning("a WebSocket client has stopped reading; its session ends")
+            logger.info("a WebSocket client has stopped reading; its session ends")
             self.mark_lost("client_not_reading")
 
 
@@ -170,6 +257,11 @@ class SocketConversation:
         self.websocket = websocket
         self.switchboard = switchboard
         self.session: Session | None = None
+        self._link: SocketLink | None = None
+        limits = switchboard.limits
+        self._limits = limits
+        self._messages = Meter(limits.messages_per_s, limits.message_burst)
+        self._frames = Meter(1000.0 * _FASTER_THAN_TIME, limits.max_received_ms)
         self._starting: asyncio.Task[None] | None = None
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -188,7 +280,15 @@ class SocketConversation:
 
     async def run(self) -> None:
         """Serve the socket; returns when the session has been shut down."""
+        try:
+            self.switchboard.check_socket(self.websocket)
+        except AccessDeniedError:
+            # Before it is accepted, so that the handshake fails with HTTP 403 and no script learns more.
+            await self.websocket.close()
+            return
         await self.websocket.accept()
+        self.switchboard.lobby.enter(self, self.hang_up)
+        self._deadline = self._over.get_loop().call_later(self._limits.start_timeout_s, self.hang_up, "start_timeout")
         receiving = asyncio.create_task(self._receive(), name="fastrtc-socket-receiver")
         reason = "cancelled"
         try:
@@ -202,9 +302,36 @@ class SocketConversation:
         if not self._over.done():
             self._over.set_result(reason)
 
+    async def admit(
+        self,
+        via: Literal["websocket", "telephone"],
+        session_id: str,
+        *,
+        token: str | None = None,
+        call: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The user who asks for this session.
+
+        Raises:
+            SignalingError: It may not have one.
+        """
+        self._deadline.cancel()
+        visitor = Visitor(via=via, webrtc_id=session_id, given_token=token, call=call, connection=self.websocket)
+        return await self.switchboard.admit(visitor)
+
+    def count_message(self) -> None:
+        """The client sent something that is no audio.
+
+        Raises:
+            CutOffError: It sends too many.
+        """
+        if not self._messages.take():
+            raise CutOffError("too_many_messages")
+
     def begin(self, session: Session) -> None:
         """Start a session beside the reading of the socket."""
         self.session = session
+        self.switchboard.lobby.leave(self)
         self._starting = asyncio.create_task(session.start(), name="fastrtc-session-start")
         self._starting.add_done_callback(self._on_started)
 
@@ -227,33 +354,83 @@ class SocketConversation:
             message = await self.websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return "disconnected"
-            text = message.get("text")
+            heard_ms = self._heard_ms
             try:
-                if text is None:
-                    raise ProtocolError("send text frames with JSON; binary frames have no meaning here")
-                await self.take(text)
-            except ProtocolError as error:
-                await self.reply(encode_server_message(ErrorMessage(str(error))))
+                await self._take(message)
+            except CutOffError as error:
+                return await self._cut_off(error.reason)
             except SignalingError as error:
                 await self.reply(encode_frame(Failed({"error": error.code, **error.detail})))
                 return error.code
+            # Who sends faster than anybody speaks is not read meanwhile: it waits, and nobody else does.
+            debt_s = self._frames.owe(max(_MIN_FRAME_MS, self._heard_ms - heard_ms))
+            if debt_s > 0:
+                await asyncio.sleep(debt_s)
         return self._over.result()
 
+    async def _take(self, message: Mapping[str, Any]) -> None:
+        text = message.get("text")
+        if len(text or message.get("bytes") or "") > self._limits.max_message_bytes:
+            raise CutOffError("message_too_long")
+        try:
+            if text is None:
+                raise ProtocolError("send text frames with JSON; binary frames have no meaning here")
+            await self.take(text)
+        except ProtocolError as error:
+            self.count_message()
+            await self.reply(encode_server_message(ErrorMessage(str(error))))
+
+    @property
+    def _heard_ms(self) -> float:
+        return 0.0 if self._link is None else self._link.received_ms
+
+    async def _cut_off(self, reason: str) -> str:
+        logger.info("a WebSocket client is cut off: %s", reason)
+        if self.session is None:
+            await self.reply(encode_frame(Failed({"error": reason})))
+        else:
+            await self.reply(encode_server_message(ErrorMessage(CUT_OFF[reason])))
+            await self.reply(encode_server_message(EndStream(reason)))
+        return reason
+
     async def _end(self, receiving: asyncio.Task[str], reason: str) -> None:
+        self._deadline.cancel()
+        self.switchboard.lobby.leave(self)
+        # First, so that no session begins any more.
+        receiving.cancel()
+        with contextlib.suppress(asyncio.CancelledError, RuntimeError, OSError, WebSocketDisconnect):
+            await receiving
+        if self._link is not None:
+            self._link.end_reason = reason
         if self.session is not None:
             await self.session.close(reason)
         if self._starting is not None:
             self._starting.cancel()
-        await close_socket(self.websocket)
-        receiving.cancel()
-        with contextlib.suppress(asyncio.CancelledError, RuntimeError, OSError, WebSocketDisconnect):
-            await receiving
+        await close_socket(self.websocket, reason)
 
 
-async def close_socket(websocket: WebSocket) -> None:
-    """Close a socket that may be closed already; waits at most two seconds for a peer that does not read."""
+class CutOffError(Exception):
+    """A client is beyond a limit, and its session ends.
+
+    Args:
+        reason: The limit.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+async def close_socket(websocket: WebSocket, reason: str = "") -> None:
+    """Close a socket that may be closed already; waits at most two seconds for a peer that does not read.
+
+    Args:
+        websocket: The socket.
+        reason: Why; some reasons have a close code.
+    """
     if WebSocketState.DISCONNECTED in (websocket.application_state, websocket.client_state):
         return
     with contextlib.suppress(TimeoutError, RuntimeError, OSError, WebSocketDisconnect):
         async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-            await websocket.close()
+            code = _CLOSE_CODES.get(reason, 1000)
+            await websocket.close(code, reason if code > 1000 else None)

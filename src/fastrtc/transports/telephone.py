@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fastrtc.audio import PCM
 from fastrtc.context import Context
 from fastrtc.errors import ProtocolError
+from fastrtc.limits import Limits
 from fastrtc.media.g711 import encode_ulaw
 from fastrtc.transports.socket import SocketConversation, SocketLink, Switchboard
 from fastrtc.wire import twilio
@@ -31,13 +32,16 @@ class TelephoneLink(SocketLink):
         websocket: Twilio's connection.
         stream_sid: Names the stream.
         on_lost: As of :class:`SocketLink`.
+        limits: As of :class:`SocketLink`.
     """
 
     client_delay_ms = 100.0
 
-    def __init__(self, websocket: WebSocket, stream_sid: str, *, on_lost: Callable[[str], None]) -> None:
+    def __init__(
+        self, websocket: WebSocket, stream_sid: str, *, on_lost: Callable[[str], None], limits: Limits | None = None
+    ) -> None:
         rate_hz = twilio.SAMPLE_RATE_HZ
-        super().__init__(websocket, rate_in_hz=rate_hz, rate_out_hz=rate_hz, on_lost=on_lost)
+        super().__init__(websocket, rate_in_hz=rate_hz, rate_out_hz=rate_hz, on_lost=on_lost, limits=limits)
         self._stream_sid = stream_sid
         self._part = 0
         self._written = 0
@@ -95,7 +99,7 @@ class TelephoneConversation(SocketConversation):
             case twilio.CallAudio(payload, "inbound"):
                 self._started().receive_ulaw(payload)
             case twilio.CallStarted() as start:
-                self._start(start)
+                await self._start(start)
             case twilio.MarkReached(name):
                 self._started().mark_reached(name)
             case twilio.CallEnded():
@@ -107,14 +111,15 @@ class TelephoneConversation(SocketConversation):
         if self._link is None:
             await self.websocket.send_text(text)
         else:
-            logger.warning("telephone stream: %s", text)
+            # What the error quotes after this is the caller's.
+            logger.warning("telephone stream: %s", text.partition("; got")[0])
 
-    def _start(self, start: twilio.CallStarted) -> None:
+    async def _start(self, start: twilio.CallStarted) -> None:
         if self._link is not None:
             raise ProtocolError("this stream has started already")
         handler = self.switchboard.new_handler()
         handler.phone_mode = True
-        link = TelephoneLink(self.websocket, start.stream_sid, on_lost=self.hang_up)
+        link = TelephoneLink(self.websocket, start.stream_sid, on_lost=self.hang_up, limits=self._limits)
         # What a parameter is called does not hide what Twilio says itself.
         call = {
             **start.parameters,
@@ -124,6 +129,7 @@ class TelephoneConversation(SocketConversation):
         }
         context = Context(webrtc_id=start.stream_sid, websocket=self.websocket, call=call)
         try:
+            context.user = await self.admit("telephone", start.stream_sid, call=context.call)
             session = self.switchboard.open(start.stream_sid, handler, link, context)
         except BaseException:
             link.abandon()

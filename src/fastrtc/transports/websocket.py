@@ -48,15 +48,16 @@ class WebSocketConversation(SocketConversation):
         match wire.parse_client_frame(text):
             case wire.Media(payload):
                 self._started().receive_ulaw(payload)
-            case wire.Start(websocket_id, hello):
-                await self._start(websocket_id)
-                if hello:
+            case wire.Start() as start:
+                await self._start(start)
+                if start.hello:
                     self._take_message(encode_client_message(ClientHello()))
             case wire.Ping():
                 await self.reply(wire.encode_frame(wire.Pong()))
             case wire.Stop():
                 self.hang_up("stopped")
             case wire.DataMessage(message):
+                self.count_message()
                 self._take_message(message)
 
     async def reply(self, text: str) -> None:
@@ -65,9 +66,11 @@ class WebSocketConversation(SocketConversation):
         else:
             await self.websocket.send_text(text)
 
-    async def _start(self, websocket_id: str) -> None:
+    async def _start(self, start: wire.Start) -> None:
         if self._link is not None:
             raise ProtocolError("this connection has started already; open another one for another session")
+        session_id = self.switchboard.session_id(start.websocket_id)
+        user = await self.admit("websocket", session_id, token=start.token)
         handler = self.switchboard.new_handler()
         handler.phone_mode = False
         link = WebSocketLink(
@@ -75,10 +78,11 @@ class WebSocketConversation(SocketConversation):
             rate_in_hz=handler.input_sample_rate,
             rate_out_hz=handler.output_sample_rate,
             on_lost=self.hang_up,
+            limits=self._limits,
         )
-        context = Context(webrtc_id=websocket_id, websocket=self.websocket)
+        context = Context(webrtc_id=session_id, websocket=self.websocket, user=user)
         try:
-            session = self.switchboard.open(websocket_id, handler, link, context)
+            session = self.switchboard.open(session_id, handler, link, context)
         except BaseException:
             link.abandon()
             raise

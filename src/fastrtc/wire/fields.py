@@ -12,6 +12,8 @@ from typing import Any
 from fastrtc.errors import ProtocolError
 
 _SHOWN_CHARACTERS = 60
+_MAX_ID_CHARACTERS = 128
+_MAX_TOKEN_CHARACTERS = 8_192
 
 
 def load_object(text: str | bytes, what: str) -> dict[str, Any]:
@@ -40,6 +42,28 @@ def take_str(obj: Mapping[str, Any], key: str, what: str) -> str:
     value = obj.get(key)
     if not isinstance(value, str) or not value:
         raise ProtocolError(f'{what} needs "{key}": a non-empty string; got {kind_of(value)}')
+    return value
+
+
+def take_id(obj: Mapping[str, Any], key: str, what: str) -> str:
+    """A session's id that a client gives: one line of at most 128 characters; empty where it gives none."""
+    value = obj.get(key)
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str) or len(value) > _MAX_ID_CHARACTERS or not value.isprintable():
+        raise ProtocolError(
+            f'{what} takes "{key}": a string of at most {_MAX_ID_CHARACTERS} printable characters; got {kind_of(value)}'
+        )
+    return value
+
+
+def take_token(obj: Mapping[str, Any], what: str) -> str | None:
+    """The optional ``token`` of a client; never shown in a message."""
+    value = obj.get("token")
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > _MAX_TOKEN_CHARACTERS:
+        raise ProtocolError(f'{what} takes "token": a string of at most {_MAX_TOKEN_CHARACTERS} characters')
     return value
 
 

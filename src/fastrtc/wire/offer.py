@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from fastrtc.errors import ProtocolError
-from fastrtc.wire.fields import kind_of, take_str
+from fastrtc.wire.fields import kind_of, take_id, take_str, take_token
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A session description to answer."""
+    """A session description to answer.
+
+    Attributes:
+        webrtc_id: The client's; empty: the server makes one.
+        sdp: The description.
+        token: Shows that the client may open a session.
+    """
 
     webrtc_id: str
     sdp: str
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +33,12 @@ class Candidate:
         webrtc_id: The offer's.
         value: As the browser gave it (``RTCIceCandidateInit``, its bare line, or nothing at the end of candidates);
             the engine reads it.
+        token: The offer's.
     """
 
     webrtc_id: str
     value: Any
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class CandidateRequest:
     """Ask for addresses of the server that were found after its answer."""
 
     webrtc_id: str
+    token: str | None = None
 
 
 OfferBody: TypeAlias = Offer | Candidate | CandidateRequest
@@ -50,12 +60,15 @@ def parse_offer_body(body: object) -> OfferBody:
     """
     if not isinstance(body, Mapping):
         raise ProtocolError(f"the body must be a JSON object; got {kind_of(body)}")
-    webrtc_id = take_str(body, "webrtc_id", "an offer")
+    webrtc_id = take_id(body, "webrtc_id", "an offer")
     kind = take_str(body, "type", "an offer")
+    token = take_token(body, "an offer")
+    if not webrtc_id and kind != "offer":
+        raise ProtocolError('a candidate needs "webrtc_id": the one of its offer')
     if kind in ("ice-candidate", "end-of-candidates"):
-        return Candidate(webrtc_id, body.get("candidate"))
+        return Candidate(webrtc_id, body.get("candidate"), token)
     if kind == "local-candidates":
-        return CandidateRequest(webrtc_id)
+        return CandidateRequest(webrtc_id, token)
     if kind != "offer":
         raise ProtocolError(f'"type" must be "offer" or "ice-candidate"; got {kind!r}')
-    return Offer(webrtc_id, take_str(body, "sdp", "an offer"))
+    return Offer(webrtc_id, take_str(body, "sdp", "an offer"), token)

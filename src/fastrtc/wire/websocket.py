@@ -12,18 +12,21 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from fastrtc.errors import ProtocolError
-from fastrtc.wire.fields import load_object, shorten, take_base64, take_bool, take_object, take_str
+from fastrtc.wire.fields import load_object, shorten, take_base64, take_bool, take_id, take_object, take_token
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The client's first frame; ``websocket_id`` becomes the session's id.
+    """The client's first frame; ``websocket_id`` becomes the session's id, and where it is empty the server makes one.
+
+    ``token`` shows that the client may open a session.
 
     With ``hello`` it stands for a ``hello`` message, too, which servers of FastRTC 0.0.34 would break off at.
     """
 
     websocket_id: str
     hello: bool = False
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ def parse_client_frame(text: str) -> ClientFrame:
     what = 'a "start" event'
     match obj.get("event"):
         case "start":
-            return Start(take_str(obj, "websocket_id", what), take_bool(obj, "hello", what, default=False))
+            hello = take_bool(obj, "hello", what, default=False)
+            return Start(take_id(obj, "websocket_id", what), hello, take_token(obj, what))
         case "media":
             return _media(obj)
         case "stop":
@@ -123,9 +127,10 @@ def parse_server_frame(text: str) -> ServerFrame:
 def encode_frame(frame: Frame) -> str:
     """The text of a frame, in either direction."""
     match frame:
-        case Start(websocket_id, hello):
-            start = {"event": "start", "websocket_id": websocket_id}
-            return json.dumps(start | {"hello": True} if hello else start)
+        case Start(websocket_id, hello, token):
+            start: dict[str, Any] = {"event": "start", "websocket_id": websocket_id}
+            extras = ({"hello": True} if hello else {}) | ({} if token is None else {"token": token})
+            return json.dumps(start | extras)
         case Media(payload):
             return json.dumps({"event": "media", "media": {"payload": base64.b64encode(payload).decode("ascii")}})
         case Stop():
