@@ -101,7 +101,7 @@ async def test_the_configuration_of_the_page() -> None:
             "track_constraints": {"noiseSuppression": False},
             "rtp_params": {"degradationPreference": "maintain-framerate"},
             "time_limit_s": 90,
-            "features": {"text_input": False},
+            "features": {"text_input": False, "captions": False, "stop_words": []},
         }
 
 

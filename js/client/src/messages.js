@@ -24,6 +24,7 @@ export const PROTOCOL_VERSION = 1;
  * @typedef {{name: "session_started", at_s: number}
  *   | {name: "user_started_speaking", at_s: number, onset_s: number}
  *   | {name: "user_stopped_speaking", at_s: number, end_s: number}
+ *   | ({name: "user_transcript", at_s: number} & Transcript)
  *   | {name: "turn_committed", turn: number, at_s: number, start_s: number, end_s: number, reason: string,
  *      probability: number | null}
  *   | {name: "reply_started", turn: number, at_s: number}
@@ -34,6 +35,17 @@ export const PROTOCOL_VERSION = 1;
  *   | {name: "playback_finished", turn: number, at_s: number, heard_s: number}
  *   | {name: "handler_failed", at_s: number, message: string, turn: number | null}
  *   | {name: "session_closed", at_s: number, reason: string}} SessionEvent
+ */
+
+/**
+ * What the user says, as text; each replaces the one before, until one is final.
+ *
+ * @typedef {object} Transcript
+ * @property {string} text all of it so far
+ * @property {boolean} final
+ * @property {number | null} turn number of the turn, of a final one; null: it came to nothing
+ * @property {number} start_s where in the session's audio it starts
+ * @property {number} end_s
  */
 
 /**
@@ -51,6 +63,7 @@ export const PROTOCOL_VERSION = 1;
  *   | {type: "send_input", data: unknown}
  *   | {type: "fetch_output", data: unknown}
  *   | {type: "stopword", data: unknown}
+ *   | {type: "transcript", data: Transcript}
  *   | {type: "end_stream", data: unknown}
  *   | {type: "update_connection", data: unknown}
  *   | {type: "log", data: unknown}
@@ -152,6 +165,8 @@ function messageFrom(raw) {
         : { type: "unknown", raw };
     case "output":
       return { type, data: Array.isArray(data) ? data : [data] };
+    case "transcript":
+      return isTranscript(data) ? { type, data } : { type: "unknown", raw };
     case "send_input":
     case "fetch_output":
     case "stopword":
@@ -178,6 +193,14 @@ function isHello(data) {
     data.input_sample_rate > 0 &&
     data.output_sample_rate > 0
   );
+}
+
+/**
+ * @param {unknown} data
+ * @returns {data is Transcript}
+ */
+function isTranscript(data) {
+  return isObject(data) && typeof data.text === "string" && typeof data.final === "boolean";
 }
 
 /** @param {Record<string, unknown>} message */

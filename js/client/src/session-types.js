@@ -42,7 +42,8 @@
  * @property {unknown[]} output additional outputs of the handler
  * @property {null} fetchoutput outputs wait on the app's own endpoint (servers of the original FastRTC)
  * @property {null} sendinput the handler waits for its inputs; without `inputs` call `sendInput`
- * @property {unknown} stopword
+ * @property {unknown} stopword a stop word was heard: what the user says next is for the handler
+ * @property {import("./messages.js").Transcript} transcript what the user says, live, where the handler has `captions`
  * @property {unknown} log
  * @property {string} notice a warning of the handler
  * @property {string} problem an error of the handler; the session goes on

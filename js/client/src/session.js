@@ -303,7 +303,8 @@ export class Session extends EventTarget {
         this.#emit("log", message.data);
         break;
       case "stopword":
-        this.#emit("stopword", message.data);
+      case "transcript":
+        this.#emit(message.type, message.data);
         break;
       case "error":
         this.#emit("problem", message.message);

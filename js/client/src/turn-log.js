@@ -14,6 +14,7 @@
  * @property {string} reason why the turn was taken to be over: `silence`, `complete`, `text`, `greeting`, ...
  * @property {number} spokenS length of what the user said
  * @property {string | null} text what was typed, for a turn of text
+ * @property {string | null} transcript what was said, where the server recognises it
  * @property {"thinking" | "replying" | "held" | "interrupted" | "done" | "failed"} status
  * @property {LatencyParts | null} latencyMs
  * @property {number | null} heardS how much of the reply was heard, once it is over
@@ -43,6 +44,8 @@ export function withEvent(log, event) {
       return { ...log, onsets: [...log.onsets, event.onset_s] };
     case "turn_committed":
       return begin(log, event);
+    case "user_transcript":
+      return event.final && event.turn !== null ? change(log, event.turn, { transcript: event.text }) : log;
     case "first_audio":
       return change(log, event.turn, { status: "replying", latencyMs: event.latency_ms });
     case "reply_held":
@@ -75,6 +78,7 @@ function begin(log, event) {
     reason: event.reason,
     spokenS: isText || event.reason === "greeting" ? 0 : Math.max(0, event.end_s - onset),
     text: isText ? (log.typed[0] ?? "") : null,
+    transcript: null,
     status: "thinking",
     latencyMs: null,
     heardS: null,

@@ -22,6 +22,13 @@ test("hello, events and outputs are read", () => {
   assert.deepEqual(parseMessage('{"type":"output","data":7}'), { type: "output", data: [7] });
 });
 
+test("transcripts are read", () => {
+  const data = { text: "turn on", final: false, turn: null, start_s: 1, end_s: 1.5 };
+  assert.deepEqual(parseMessage(JSON.stringify({ type: "transcript", data })), { type: "transcript", data });
+  assert.equal(parseMessage('{"type":"transcript","data":{"text":"turn on"}}').type, "unknown");
+  assert.equal(parseMessage('{"type":"transcript","data":"an application\'s own"}').type, "unknown");
+});
+
 test("what this version does not know is passed over", () => {
   assert.equal(parseMessage('{"type":"later"}').type, "unknown");
   assert.equal(parseMessage('{"type":"hello","data":{"input_sample_rate":"no"}}').type, "unknown");

@@ -22,7 +22,7 @@ test("a turn from commit to the last sample", () => {
   const { turns } = fold(STARTED, COMMITTED, FIRST_AUDIO, { name: "playback_finished", turn: 1, at_s: 5, heard_s: 1.5 });
   assert.deepEqual(turns, [
     {
-      key: "1:1", turn: 1, reason: "silence", spokenS: 1.5, text: null, status: "done",
+      key: "1:1", turn: 1, reason: "silence", spokenS: 1.5, text: null, transcript: null, status: "done",
       latencyMs: FIRST_AUDIO.latency_ms, heardS: 1.5, outputs: [], error: null,
     },
   ]);
@@ -32,6 +32,15 @@ test("what was spoken counts from the first sound, not from the audio kept befor
   const onset = (/** @type {number} */ at) => ({ name: "user_started_speaking", at_s: at, onset_s: at });
   assert.equal(fold(STARTED, onset(0.2), onset(1.5), onset(2.1), COMMITTED).turns[0].spokenS, 1);
   assert.equal(fold(STARTED, onset(0.2), COMMITTED).turns[0].spokenS, 1.5);
+});
+
+test("the final transcript belongs to its turn; partial ones and those that came to nothing to none", () => {
+  const said = { name: "user_transcript", at_s: 3, start_s: 1, end_s: 2.5 };
+  const partial = { ...said, text: "turn on", final: false, turn: null };
+  const nothing = { ...said, text: "", final: true, turn: null };
+  const final = { ...said, text: "turn on the lights", final: true, turn: 1 };
+  assert.equal(fold(STARTED, partial, COMMITTED, partial, nothing).turns[0].transcript, null);
+  assert.equal(fold(STARTED, partial, COMMITTED, final).turns[0].transcript, "turn on the lights");
 });
 
 test("held, resumed, interrupted", () => {

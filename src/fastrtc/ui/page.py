@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -75,6 +75,8 @@ class PageConfig:
         rtp_params: ``RTCRtpSendParameters`` for what the browser sends.
         time_limit_s: How long a session may last, for the message at its end.
         text_input: Whether turns may be typed.
+        captions: Whether there is a place for what the user says, as text.
+        stop_words: What one has to say first, if anything.
     """
 
     title: str = "fastrtc"
@@ -87,6 +89,8 @@ class PageConfig:
     rtp_params: Mapping[str, Any] = field(default_factory=dict)
     time_limit_s: float | None = None
     text_input: bool = True
+    captions: bool = False
+    stop_words: Sequence[str] = ()
 
 
 def page_routes(config: PageConfig | None = None) -> list[BaseRoute]:
@@ -148,7 +152,11 @@ async def _as_json(config: PageConfig) -> dict[str, Any]:
         "track_constraints": dict(config.track_constraints),
         "rtp_params": dict(config.rtp_params),
         "time_limit_s": config.time_limit_s,
-        "features": {"text_input": config.text_input},
+        "features": {
+            "text_input": config.text_input,
+            "captions": config.captions,
+            "stop_words": list(config.stop_words),
+        },
     }
 
 

@@ -23,7 +23,7 @@ import { ACTION_LABELS, endNotice, errorNotice, fallbackNotice, milliseconds, st
  * @property {MediaTrackConstraints & {audio?: MediaTrackConstraints, video?: MediaTrackConstraints}} track_constraints
  * @property {Partial<RTCRtpSendParameters>} rtp_params
  * @property {number | null} time_limit_s
- * @property {{text_input: boolean}} features
+ * @property {{text_input: boolean, captions: boolean, stop_words: string[]}} features
  */
 
 const TRANSPORTS = { webrtc: "WebRTC", websocket: "WebSocket" };
@@ -49,6 +49,8 @@ const ui = {
   state: element("state", HTMLElement),
   hint: element("hint", HTMLElement),
   keys: element("keys", HTMLElement),
+  caption: element("caption", HTMLElement),
+  captionText: element("caption-text", HTMLElement),
   ribbon: element("ribbon", HTMLCanvasElement),
   device: element("device", HTMLElement),
   deviceSelect: element("device-select", HTMLSelectElement),
@@ -74,6 +76,7 @@ class Page {
   #failed = false;
   /** @type {import("../client/index.js").Turn[]} turns of sessions that are over */ #past = [];
   #sessions = 0;
+  #awake = false;
   #ribbon = new Ribbon(ui.ribbon);
   #log = new LogView({
     list: element("turns", HTMLElement),
@@ -92,6 +95,7 @@ class Page {
     ui.type.hidden = !config.features.text_input;
     document.body.dataset.modality = config.modality;
     document.body.dataset.mode = config.mode;
+    ui.caption.hidden = !config.features.captions;
     this.#listen();
     this.#show();
     void this.#listDevices();
@@ -152,6 +156,9 @@ class Page {
     this.#session = session;
     this.#follow(session, prefix);
     document.dispatchEvent(new CustomEvent("fastrtc:session", { detail: session }));
+    this.#caption({ text: "", final: true });
+    ui.caption.hidden = !this.#config.features.captions;
+    this.#setAwake(false);
     this.#ribbon.clear();
     this.#animate(session);
     // A failure is told by the session's `ended` event, which follows it in any case.
@@ -175,12 +182,15 @@ class Page {
       this.#notify(fallback ? fallbackNotice(fallback) : null);
       this.#watchLink(session);
     });
+    session.on("transcript", (transcript) => this.#caption(transcript));
+    session.on("stopword", () => this.#setAwake(true));
     session.on("reconnecting", ({ attempt }) => {
       ui.hint.textContent = `The server does not answer. Trying again (${attempt} of 5).`;
     });
     session.on("problem", (message) => this.#notify({ kind: "error", title: "The function reported an error", body: message, actions: ["dismiss"] }));
     session.on("notice", (message) => this.#notify({ kind: "warning", title: "A word from the function", body: message, actions: ["dismiss"] }));
     session.on("event", (event) => {
+      if (event.name === "turn_committed" || event.name === "session_started") this.#setAwake(false);
       if (event.name === "handler_failed" && event.turn === null) {
         this.#notify({ kind: "error", title: "The function failed", body: event.message, actions: ["dismiss"] });
       }
@@ -211,6 +221,20 @@ class Page {
     else this.#notify(null);
     this.#show();
     if (document.activeElement === document.body) ui.mic.focus({ preventScroll: true });
+  }
+
+  /** @param {{text: string, final: boolean}} transcript */
+  #caption({ text, final }) {
+    ui.caption.hidden = false;
+    ui.caption.toggleAttribute("data-partial", !final);
+    ui.captionText.textContent = text;
+  }
+
+  /** @param {boolean} awake whether a stop word was heard, and what comes is for the function */
+  #setAwake(awake) {
+    if (this.#awake === awake) return;
+    this.#awake = awake;
+    this.#show();
   }
 
   #toggleMute() {
@@ -252,7 +276,16 @@ class Page {
     document.body.dataset.activity = activity;
     document.body.toggleAttribute("data-muted", live && (muted || !this.#withMicrophone));
     const { modality, mode } = this.#config;
-    const { state, hint } = stateWords(activity, { muted, microphone: this.#withMicrophone, failed: this.#failed, modality, mode });
+    const { state, hint } = stateWords(activity, {
+      muted,
+      microphone: this.#withMicrophone,
+      failed: this.#failed,
+      modality,
+      mode,
+      stopWords: this.#config.features.stop_words,
+      awake: this.#awake,
+    });
+    document.body.toggleAttribute("data-awake", live && this.#awake);
     if (ui.state.textContent !== state) ui.state.textContent = state;
     this.#showPictures(session, live);
     ui.hint.textContent = hint;

@@ -47,17 +47,26 @@ const VIDEO_HINTS = {
  * The one state of the page, and what one can do in it.
  *
  * @param {import("../client/index.js").Activity} activity
- * @param {{muted: boolean, microphone: boolean, failed: boolean, modality?: string, mode?: string}} session
+ * @param {{muted: boolean, microphone: boolean, failed: boolean, modality?: string, mode?: string, stopWords?: string[],
+ *   awake?: boolean}} session
  * @returns {{state: string, hint: string}}
  */
-export function stateWords(activity, { muted, microphone, failed, modality = "audio", mode = "" }) {
+export function stateWords(activity, { muted, microphone, failed, modality = "audio", mode = "", stopWords = [], awake = false }) {
   if (modality === "video") return videoWords(activity, failed, mode);
   const [state, hint] = ACTIVITY[activity];
   if (activity === "ended" && failed) return { state: "Not connected", hint: "Press the microphone to try again." };
   if (activity !== "listening") return { state, hint };
   if (!microphone) return { state: "Ready for text", hint: "Type a turn; the reply is spoken." };
   if (muted) return { state: "Muted", hint: "Nobody hears you. Press the microphone to speak." };
+  if (awake) return { state: "Go ahead", hint: "Say what you want, then pause." };
+  if (stopWords.length > 0) return { state: `Say ${either(stopWords)}`, hint: "Then say what you want, and pause." };
   return { state, hint };
+}
+
+/** @param {string[]} words */
+function either(words) {
+  const quoted = words.map((word) => `“${word}”`);
+  return quoted.length > 1 ? `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}` : quoted[0];
 }
 
 /**
@@ -201,6 +210,7 @@ export const milliseconds = (ms) => `${Math.ceil(ms)} ms`;
  */
 export function saidWords(turn) {
   if (turn.text !== null) return turn.text ? `“${turn.text}”` : "You typed a turn";
+  if (turn.transcript) return `“${turn.transcript}”`;
   if (turn.reason === "greeting") return "Greeting";
   return `You spoke for ${seconds(turn.spokenS)}`;
 }
