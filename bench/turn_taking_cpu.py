@@ -72,7 +72,8 @@ def measure(n: int, seconds: float, detector: Any, talk: Any) -> dict[str, Any]:
     options = AlgoOptions(turn_detector=detector)
     sessions = [Rehearsal(ReplyOnPause(reply, algo_options=options), RATE_HZ) for _ in range(n)]
     ticker = Ticker()
-    ticker.members = tuple(sessions)
+    for session in sessions:
+        ticker.add(session)
     offsets = [index * 7_919 * TICK % (talk.size - TICK) for index in range(n)]
     start = time.process_time()
     ticks = round(50 * seconds)

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fastrtc.clock
-from fastrtc.clock import CATCH_UP_S, TICK_S, MediaClock, Ticker
+from fastrtc.clock import CATCH_UP_S, IDLE_TICKS, TICK_S, MediaClock, Ticker
 
 TIMEOUT_S = 20.0
 
@@ -20,6 +22,7 @@ class Member:
     """Counts its ticks; leaves after some."""
 
     listener = None
+    idle = False
 
     def __init__(
         self, clock: MediaClock | None = None, ticks: int = 0, on_pull: Callable[[], None] | None = None
@@ -107,9 +110,54 @@ def test_a_tick_pulls_from_all_then_pushes_to_all() -> None:
             order.append("push " + self.name)
 
     ticker = Ticker()
-    ticker.members = (Named("a"), Named("b"))
+    ticker.add(Named("a"))
+    ticker.add(Named("b"))
     ticker.tick()
     assert order == ["pull a", "pull b", "push a", "push b"]
+
+
+def test_an_idle_member_is_driven_now_and_then_and_gets_all_its_ticks() -> None:
+    ticker = Ticker()
+    idle, active = Member(), Member()
+    idle.idle = True
+    ticker.add(idle)
+    ticker.add(active)
+    for _ in range(3 * IDLE_TICKS - 1):
+        ticker.tick()
+    assert idle.calls == ["pull", *["push"] * IDLE_TICKS] * 2
+    assert active.calls == ["pull", "push"] * (3 * IDLE_TICKS - 1)
+
+
+def test_a_member_that_is_needed_is_driven_at_once_with_what_it_is_owed() -> None:
+    ticker = Ticker()
+    member = Member()
+    member.idle = True
+    ticker.add(member)
+    ticker.tick()
+    assert member.calls == []
+    member.idle = False
+    ticker.tick()
+    assert member.calls == ["pull", "push", "push"]
+
+
+@given(idle=st.lists(st.lists(st.booleans(), min_size=1, max_size=40), min_size=1, max_size=4))
+def test_no_tick_is_lost_or_given_twice(idle: list[list[bool]]) -> None:
+    ticker = Ticker()
+    members = [Member() for _ in idle]
+    for member in members:
+        ticker.add(member)
+    passed = 0
+    for now in zip(*idle, strict=False):
+        for member, is_idle in zip(members, now, strict=True):
+            member.idle = is_idle
+        ticks = ticker.restful_ticks
+        assert ticks == 1 or all(now)
+        ticker.tick(ticks)
+        passed += ticks
+        for member in members:
+            owed = passed - member.calls.count("push")
+            assert 0 <= owed < IDLE_TICKS
+            assert owed == 0 or member.idle
 
 
 def test_one_thread_for_all_that_ends_with_the_last() -> None:
@@ -177,6 +225,68 @@ def test_a_very_late_tick_is_not(fake_time: FakeTime, caplog: pytest.LogCaptureF
     assert clock.skipped_ticks == pytest.approx((1.0 - TICK_S) / TICK_S, abs=1)
     assert "late" in caplog.text
     assert CATCH_UP_S < 1.0
+
+
+def test_while_all_are_idle_it_wakes_now_and_then(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = MediaClock()
+    rests: list[float] = []
+
+    def rest(timeout: float) -> bool:
+        rests.append(timeout)
+        fake_time.spend(timeout)
+        return False
+
+    monkeypatch.setattr(clock._wanted, "wait", rest)
+    began = fake_time.now
+    member = Member(clock, 30)
+    member.idle = True
+    drive(clock, member)
+    settle(clock)
+    assert rests[1:] == pytest.approx([IDLE_TICKS * TICK_S] * len(rests[1:]))
+    assert fake_time.now - began == pytest.approx(30 * TICK_S, abs=IDLE_TICKS * TICK_S)
+
+
+def test_it_is_woken_for_the_next_tick(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = MediaClock()
+    member = Member(clock, 30)
+    member.idle = True
+    woken: list[float] = []
+    driven: list[float] = []
+
+    def something_happens(timeout: float) -> bool:
+        fake_time.spend(min(timeout, 0.3 * TICK_S))
+        woken.append(fake_time.now)
+        member.idle = False
+        return True
+
+    def settle_down() -> None:
+        driven.append(fake_time.now)
+        member.idle = True
+
+    monkeypatch.setattr(clock._wanted, "wait", something_happens)
+    member._on_pull = settle_down
+    drive(clock, member)
+    settle(clock)
+    assert len(woken) >= 15
+    delays = [min(at for at in driven if at > wake) - wake for wake in woken if wake < driven[-1]]
+    assert delays == pytest.approx([0.7 * TICK_S] * len(delays))
+
+
+def test_what_is_posted_wakes_an_idle_clock() -> None:
+    clock = MediaClock()
+    pulled = threading.Event()
+    member = Member(on_pull=pulled.set)
+    member.idle = True
+    clock.join(member)
+    try:
+        assert pulled.wait(TIMEOUT_S)
+        pulled.clear()
+        member.idle = False
+        clock.wake()
+        assert pulled.wait(TIMEOUT_S)
+    finally:
+        clock.leave(member)
+    settle(clock)
 
 
 def test_a_member_that_breaks_a_tick_does_not_stop_the_clock(caplog: pytest.LogCaptureFixture) -> None:

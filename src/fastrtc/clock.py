@@ -7,6 +7,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
 from typing import Protocol
 
 from fastrtc.handlers.listening import Listener, judge_all
@@ -17,6 +20,8 @@ logger = logging.getLogger(__name__)
 TICK_MS = 20
 TICK_S = TICK_MS / 1000
 CATCH_UP_S = 0.2
+IDLE_TICKS = 5
+"""While nothing happens in a session, so many ticks are driven at once: most of a tick's cost is waking up for it."""
 
 Call = Callable[[], None]
 
@@ -29,6 +34,11 @@ class Member(Protocol):
         """The session's ear, None if it does not listen for turns."""
         ...
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would be lost if the next ticks were driven together, a little late."""
+        ...
+
     def pull(self) -> None:
         """Take in what arrived since the last tick."""
         ...
@@ -38,24 +48,67 @@ class Member(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Seat:
+    member: Member
+    owed_ticks: int = 0
+
+
 class Ticker:
-    """One tick's work for all members; has no thread and no notion of time, so tests and simulations drive it."""
+    """One tick's work for all members; has no thread and no notion of time, so tests and simulations drive it.
+
+    A member that is idle is driven every ``IDLE_TICKS``, one pull and then a push for each of those ticks.
+    """
 
     def __init__(self) -> None:
-        self.members: tuple[Member, ...] = ()
+        self._seats: tuple[_Seat, ...] = ()
+        self._phase = 0
 
-    def tick(self) -> None:
-        """Pull from every member, judge all their speech at once, push to every member."""
-        members = self.members
-        for member in members:
-            member.pull()
-        judge_all([member.listener for member in members if member.listener is not None])
-        for member in members:
-            member.push()
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Who is driven."""
+        return tuple(seat.member for seat in self._seats)
+
+    def add(self, member: Member) -> None:
+        """Drive ``member`` from the next tick on."""
+        self._seats = (*self._seats, _Seat(member))
+
+    def remove(self, member: Member) -> None:
+        """Stop driving ``member``; a tick that is going on may still reach it."""
+        self._seats = tuple(seat for seat in self._seats if seat.member is not member)
+
+    def tick(self, ticks: int = 1) -> None:
+        """Pull from every member whose turn it is, judge all their speech at once, push to each of them.
+
+        Args:
+            ticks: How many ticks have passed since the last call.
+        """
+        self._phase += ticks
+        everyone = self._phase >= IDLE_TICKS
+        if everyone:
+            self._phase = 0
+        due: list[_Seat] = []
+        for seat in self._seats:
+            seat.owed_ticks += ticks
+            if everyone or not seat.member.idle:
+                due.append(seat)
+        for seat in due:
+            seat.member.pull()
+        judge_all([listener for seat in due if (listener := seat.member.listener) is not None])
+        for seat in due:
+            owed, seat.owed_ticks = seat.owed_ticks, 0
+            for _ in range(owed):
+                seat.member.push()
+
+    @property
+    def restful_ticks(self) -> int:
+        """How many ticks may pass before :meth:`tick` has something to do, as far as one can see now."""
+        seats = self._seats
+        return IDLE_TICKS - self._phase if seats and all(seat.member.idle for seat in seats) else 1
 
 
 class MediaClock:
-    """A thread that ticks while it has members.
+    """A thread that ticks while it has members, every 20 ms, or every 100 ms while all of them are idle.
 
     A tick that comes late is made up for at once, as far as ``CATCH_UP_S``; beyond that ticks are left out and counted.
     """
@@ -63,6 +116,7 @@ class MediaClock:
     def __init__(self) -> None:
         self._ticker = Ticker()
         self._lock = threading.Lock()
+        self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
         self._calls: dict[asyncio.AbstractEventLoop, list[Call]] = {}
         self.skipped_ticks = 0
@@ -75,7 +129,8 @@ class MediaClock:
     def join(self, member: Member) -> None:
         """Drive ``member`` from the next tick on."""
         with self._lock:
-            self._ticker.members = (*self._ticker.members, member)
+            self._ticker.add(member)
+            self.wake()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="fastrtc-clock", daemon=True)
                 self._thread.start()
@@ -83,7 +138,12 @@ class MediaClock:
     def leave(self, member: Member) -> None:
         """Stop driving ``member``; a tick that is going on may still reach it."""
         with self._lock:
-            self._ticker.members = tuple(one for one in self._ticker.members if one is not member)
+            self._ticker.remove(member)
+
+    def wake(self) -> None:
+        """Something has happened in an idle member: drive it at the next tick. Any thread."""
+        if not self._wanted.is_set():
+            self._wanted.set()
 
     def on_loop(self, loop: asyncio.AbstractEventLoop, call: Call) -> None:
         """Run ``call`` on ``loop``. What one tick asks for wakes the loop once."""
@@ -94,22 +154,35 @@ class MediaClock:
 
     def _run(self) -> None:
         due = time.monotonic()
+        passed = 1
         while True:
             with self._lock:
                 if not self._ticker.members:
                     self._thread = None
                     return
-            run_supervised(self._ticker.tick, _log_failed_tick)
+            tick = partial(self._ticker.tick, passed)
+            run_supervised(tick, _log_failed_tick)
             self._flush_calls()
-            due += TICK_S
-            ahead = due - time.monotonic()
-            if ahead > 0:
-                time.sleep(ahead)
-            elif ahead < -CATCH_UP_S:
-                skipped = int(-ahead / TICK_S)
+            passed = self._rest(due)
+            due += passed * TICK_S
+            late = time.monotonic() - due
+            if late > CATCH_UP_S:
+                skipped = int(late / TICK_S)
                 self.skipped_ticks += skipped
                 due += skipped * TICK_S
-                logger.warning("the media clock was late by %.0f ms; something holds the interpreter", -1000 * ahead)
+                logger.warning("the media clock was late by %.0f ms; something holds the interpreter", 1000 * late)
+
+    def _rest(self, due: float) -> int:
+        """Wait for the next tick that has something to do; how many ticks have passed then since ``due``."""
+        # Cleared before the members are asked, so that what happens from here on is not overlooked.
+        self._wanted.clear()
+        ticks = self._ticker.restful_ticks
+        if ticks > 1 and self._wanted.wait(max(0.0, due + ticks * TICK_S - time.monotonic())):
+            ticks = min(ticks, max(1, ceil((time.monotonic() - due) / TICK_S)))
+        ahead = due + ticks * TICK_S - time.monotonic()
+        if ahead > 0:
+            time.sleep(ahead)
+        return ticks
 
     def _flush_calls(self) -> None:
         if self._calls:

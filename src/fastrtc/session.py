@@ -211,9 +211,13 @@ class Session:
     def listener(self) -> Listener | None:
         return self._driver.listener
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody speaks, nothing is played, and nothing waits to be done."""
+        return self._driver.idle and not self._posted and self._mouth.silent and self._video is None
+
     def pull(self) -> None:
         """Take in what arrived since the last tick."""
-        self._ticks += 1
         self._run_posted()
         run_supervised(self._listen, self._broken)
 
@@ -227,6 +231,7 @@ class Session:
 
     def push(self) -> None:
         """Give out the next 20 ms."""
+        self._ticks += 1
         run_supervised(self._mouth.push, self._broken)
         self._supervised(self._driver.tick)
         if self._video is not None:
@@ -310,6 +315,7 @@ class Session:
     def post(self, call: Callable[[], None]) -> None:
         """Run on the media clock's thread at its next tick; any thread."""
         self._posted.append(call)
+        self._clock.wake()
 
     def on_loop(self, call: Callable[[], None]) -> None:
         """Run on the app's loop; any thread."""

@@ -7,6 +7,7 @@
 import { ClientError, TransportError, refusal } from "./errors.js";
 import { decodeMulaw, encodeMulaw, fromBase64, toBase64 } from "./g711.js";
 import { build, parseSocketMessage } from "./messages.js";
+import { Packetizer } from "./packetizer.js";
 import { Resampler } from "./resampler.js";
 import { Deferred } from "./transport.js";
 
@@ -47,8 +48,7 @@ export class WebSocketTransport {
   /** @type {AudioWorkletNode | null} */ #capture = null;
   /** @type {AudioWorkletNode | null} */ #playback = null;
   #destination;
-  #pending = new Float32Array(0);
-  #frameSamples = 0;
+  /** @type {Packetizer | null} */ #packetizer = null;
   #closed = false;
   /** Whether the server understands this client's own messages; the original FastRTC breaks off at them. */
   #understood = false;
@@ -116,7 +116,7 @@ export class WebSocketTransport {
   #startCapture(rateHz) {
     const { context, track } = this.#options;
     if (!track) return;
-    this.#frameSamples = Math.round(rateHz / 50);
+    this.#packetizer = new Packetizer(Math.round(rateHz / 50));
     this.#down = new Resampler(context.sampleRate, rateHz);
     this.#capture = new AudioWorkletNode(context, "fastrtc-capture", { numberOfOutputs: 1 });
     this.#capture.port.onmessage = ({ data }) => this.#onCaptured(data);
@@ -135,17 +135,10 @@ export class WebSocketTransport {
 
   /** @param {Float32Array} samples */
   #onCaptured(samples) {
-    if (this.#closed || !this.#down || this.#socket.bufferedAmount > BACKLOG_BYTES) return;
-    const fresh = this.#down.process(samples);
-    const all = new Float32Array(this.#pending.length + fresh.length);
-    all.set(this.#pending);
-    all.set(fresh, this.#pending.length);
-    let at = 0;
-    for (; at + this.#frameSamples <= all.length; at += this.#frameSamples) {
-      const frame = all.subarray(at, at + this.#frameSamples);
-      this.#write(build.socketMedia(toBase64(encodeMulaw(frame))));
+    if (this.#closed || !this.#down || !this.#packetizer || this.#socket.bufferedAmount > BACKLOG_BYTES) return;
+    for (const packet of this.#packetizer.push(this.#down.process(samples))) {
+      this.#write(build.socketMedia(toBase64(encodeMulaw(packet))));
     }
-    this.#pending = all.slice(at);
   }
 
   /** @param {unknown} data */

@@ -21,6 +21,7 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from fastrtc.audio import PCM
+from fastrtc.client.packetizer import Packetizer
 from fastrtc.errors import ConfigurationError, EngineError, ProtocolError, SignalingError
 from fastrtc.media.g711 import decode_ulaw, encode_ulaw
 from fastrtc.transports.webrtc.candidate import IceCandidate
@@ -301,6 +302,7 @@ class WebSocketLine:
         self._greeted = asyncio.Event()
         self._refusal: SignalingError | None = None
         self._playing: deque[PCM] = deque()
+        self._packetizer = Packetizer()
         self._closed = False
         self.rate_in_hz = rate_in_hz
         self.rate_out_hz = rate_out_hz
@@ -337,7 +339,9 @@ class WebSocketLine:
     def write(self, pcm: PCM | None) -> None:
         """Say one tick."""
         tick = np.zeros(self.rate_out_hz // 50, np.int16) if pcm is None else pcm
-        self.send(wire.encode_frame(wire.Media(encode_ulaw(tick))))
+        packet = self._packetizer.push(tick)
+        if packet is not None:
+            self.send(wire.encode_frame(wire.Media(encode_ulaw(packet))))
 
     def send(self, text: str) -> None:
         """Send a frame."""

@@ -17,6 +17,11 @@ class Driver:
         """The ear whose windows the clock judges together with those of other sessions."""
         return None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing goes on, and what is heard may come a few ticks late without anybody noticing."""
+        return False
+
     def start(self) -> None:
         """Begin; app loop, before the first :meth:`hear`."""
 

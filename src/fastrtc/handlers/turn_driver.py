@@ -43,6 +43,11 @@ SOUND_PAD_S = 0.032
 
 SENDS_NOTHING_TICKS = 50
 
+POSSIBLY_SPEECH = 0.2
+
+SETTLED_S = 1.0
+"""After so much time without speech or a reply the session is idle."""
+
 
 @dataclass(slots=True)
 class _Reply:
@@ -104,6 +109,7 @@ class TurnDriver(Driver):
         self._reply: _Reply | None = None
         self._typed: str | None = None
         self._idle_since_s = 0.0
+        self._active_until_s = SETTLED_S
         self._unheard_ticks = 0
         self._silence: PCM = np.zeros(self._rate_hz // FRAMES_PER_SECOND, np.int16)
         self._captioner = self._make_captioner()
@@ -113,6 +119,10 @@ class TurnDriver(Driver):
     @property
     def listener(self) -> Listener | None:
         return self._ear.listener
+
+    @property
+    def idle(self) -> bool:
+        return not self._machine.busy and self._now_s() >= self._active_until_s
 
     def start(self) -> None:
         if type(self._handler).start_up is not StreamHandler.start_up:
@@ -196,6 +206,8 @@ class TurnDriver(Driver):
     def _judged(self, window: SpeechWindow) -> None:
         if not self._closed:
             self._carry_out(self._machine.hear(window, self._ring.end))
+        if window.probability >= POSSIBLY_SPEECH or self._machine.busy:
+            self._active_until_s = self._now_s() + SETTLED_S
 
     def _failed(self, error: BaseException) -> None:
         self._speaker.report(error, None)

@@ -95,7 +95,7 @@ class Rehearsal:
         self._mouth = Mouth(self.link, reply_ahead_ms, self)
         self.driver = turn_driver_for(handler, self, self._mouth, self, watch=self._watch)
         self._ticker = Ticker()
-        self._ticker.members = (self,)
+        self._ticker.add(self)
         handler.set_channel(self.link)
         self.driver.start()
 
@@ -130,6 +130,11 @@ class Rehearsal:
     @property
     def listener(self) -> Listener | None:
         return self.driver.listener
+
+    @property
+    def idle(self) -> bool:
+        """Never, so that what is rehearsed happens at its own tick."""
+        return False
 
     def pull(self) -> None:
         self._run_posted()
