@@ -149,10 +149,10 @@ class TurnDriver(Driver):
         if self._machine.busy:
             self._idle_since_s = self._now_s()
         elif self._now_s() - self._idle_since_s >= self._handler.algo_options.idle_timeout_s:
-        if self._captioner is not None:
-            self._captioner.tick(self._machine.user_state)
             self._idle_since_s = self._now_s()
             self._end_idleness()
+        if self._captioner is not None:
+            self._captioner.tick(self._machine.user_state)
 
     def _end_idleness(self) -> None:
         if self._handler.idle_fn is not None:
@@ -226,8 +226,6 @@ class TurnDriver(Driver):
                     self._weigh(decision)
                 case StartReply():
                     self._start_reply(decision)
-            if self._captioner is not None and not isinstance(decision, StartReply):
-                self._captioner.follow(decision)
                 case HoldReply(turn):
                     self._floor.hold()
                     self._speaker.tell(ReplyHeld(turn=turn, at_s=self._now_s()))
@@ -236,6 +234,8 @@ class TurnDriver(Driver):
                     self._speaker.tell(ReplyResumed(turn=turn, at_s=self._now_s()))
                 case CancelReply(turn, reason):
                     self._cancel_reply(turn, reason)
+            if self._captioner is not None and not isinstance(decision, StartReply):
+                self._captioner.follow(decision)
 
     def _ask(self, ask: AskDetector) -> None:
         audio = self._ear.recent(min((ask.end - ask.start) / self._rate_hz, self._endpoint.memory_s))
@@ -262,18 +262,6 @@ class TurnDriver(Driver):
 
         self._home.compute(lambda: self._filter.weigh(sound), take, failed)
 
-    def _start_reply(self, start: StartReply) -> None:
-        self._speaker.tell(
-            TurnCommitted(
-                turn=start.turn,
-                at_s=self._now_s(),
-                start_s=self._seconds(start.start),
-                end_s=self._seconds(start.speech_end),
-                reason=start.reason,
-                probability=start.probability,
-            )
-        )
-        self._log("pause_detected")
     def _make_captioner(self) -> Captioner | None:
         if self._handler.captions is None:
             return None
@@ -291,6 +279,20 @@ class TurnDriver(Driver):
                 )
                 self._handler.channel.send(encode_server_message(message))
 
+    def _start_reply(self, start: StartReply) -> None:
+        self._speaker.tell(
+            TurnCommitted(
+                turn=start.turn,
+                at_s=self._now_s(),
+                start_s=self._seconds(start.start),
+                end_s=self._seconds(start.speech_end),
+                reason=start.reason,
+                probability=start.probability,
+            )
+        )
+        self._log("pause_detected")
+        if self._captioner is not None:
+            self._captioner.follow(start)
         audio = self._ring.slice(max(start.start, self._ring.start), start.end)
         if self._watch is not None:
             self._watch(audio)
@@ -303,8 +305,6 @@ class TurnDriver(Driver):
             return
         for decision in self._machine.greet(self._ring.end, reason):
             if isinstance(decision, StartReply):
-        if self._captioner is not None:
-            self._captioner.follow(start)
                 self._run(decision, lambda: self._handler.call_unasked(fn), is_async_function(fn))
 
     def _run(self, start: StartReply, call: Callable[[], Any], is_async: bool) -> None:
