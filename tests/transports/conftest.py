@@ -123,6 +123,7 @@ class FakeSwitchboard:
         self.lobby = Lobby(8)
         self.visitors: list[Visitor] = []
         self.denial: SignalingError | None = None
+        self.thinking: asyncio.Event | None = None
         self.foreign = False
 
     def check_socket(self, connection: Any) -> None:
@@ -131,7 +132,8 @@ class FakeSwitchboard:
 
     async def admit(self, visitor: Visitor) -> Any:
         self.visitors.append(visitor)
-        await asyncio.sleep(0)
+        if self.thinking is not None:
+            await self.thinking.wait()
         if self.denial is not None:
             raise self.denial
         return f"user of {visitor.webrtc_id}"

@@ -261,7 +261,7 @@ class SocketConversation:
         limits = switchboard.limits
         self._limits = limits
         self._messages = Meter(limits.messages_per_s, limits.message_burst)
-        self._frames = Meter(1000.0 * _FASTER_THAN_TIME, limits.max_received_ms)
+        self._frames = Meter(1000.0 * _FASTER_THAN_TIME, limits.max_received_ms / 2)
         self._starting: asyncio.Task[None] | None = None
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -317,7 +317,10 @@ class SocketConversation:
         """
         self._deadline.cancel()
         visitor = Visitor(via=via, webrtc_id=session_id, given_token=token, call=call, connection=self.websocket)
-        return await self.switchboard.admit(visitor)
+        user = await self.switchboard.admit(visitor)
+        if self._over.done():
+            raise SignalingError(self._over.result())
+        return user
 
     def count_message(self) -> None:
         """The client sent something that is no audio.
