@@ -1,6 +1,7 @@
 """Signaling with an engine and a session that the tests hold in their hands."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastrtc.errors import EngineError, ProtocolError
+from fastrtc.errors import AccessDeniedError, EngineError, ProtocolError
 from fastrtc.handlers.base import AsyncStreamHandler
+from fastrtc.limits import Limits
+from fastrtc.server.entrance import Entrance
 from fastrtc.server.host import SessionHost
-from fastrtc.server.signaling import Signaling
+from fastrtc.server.signaling import MAX_CANDIDATES, Signaling
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import PeerOptions, PeerState, PeerStats
 
@@ -422,3 +425,127 @@ def test_who_waits_for_candidates_is_told_when_the_connection_is_over() -> None:
         assert (await waiting)["more_candidates"] is False
 
     run(scenario)
+
+
+def entrance_desk(authorize: Any = None, **limits: Any) -> Desk:
+    desk = Desk(3)
+    desk.host = SessionHost(Quiet(), concurrency_limit=3, entrance=Entrance(authorize, limits=Limits(**limits)))
+    desk.signaling = Signaling(desk.host, engine=desk.engine)  # type: ignore[arg-type]
+    return desk
+
+
+def play(scenario: Callable[[Desk], Awaitable[None]], **options: Any) -> None:
+    async def played() -> None:
+        desk = entrance_desk(**options)
+        async with asyncio.timeout(10):
+            await scenario(desk)
+            await desk.host.close_all("over")
+
+    asyncio.run(played())
+
+
+def test_an_offer_without_an_id_gets_one_that_nobody_can_bring() -> None:
+    async def scenario(desk: Desk) -> None:
+        body = {"type": "offer", "sdp": "v=0"}
+        first, second = await desk.signaling.handle(body), await desk.signaling.handle(body)
+        assert first["webrtc_id"] != second["webrtc_id"]
+        assert set(desk.host.sessions) == {first["webrtc_id"], second["webrtc_id"]}
+        assert (await desk.candidate(first["webrtc_id"], CHROME)) == {"status": "success"}
+        await desk.host.sessions[first["webrtc_id"]].close("over")
+        assert error_of(await desk.offer(first["webrtc_id"])) == "reserved_id"
+
+    play(scenario)
+
+
+def test_the_hook_decides_about_offers_and_its_user_is_in_the_context() -> None:
+    async def scenario(desk: Desk) -> None:
+        with pytest.raises(AccessDeniedError) as refused:
+            await desk.offer("a")
+        assert refused.value.status == 401
+        assert not desk.engine.peers
+        assert not desk.host.sessions
+        await desk.signaling.handle({"type": "offer", "webrtc_id": "a", "sdp": "v=0", "token": "ann"})
+        assert desk.host.sessions["a"].context.user == "ann"
+        await desk.signaling.handle({"type": "offer", "webrtc_id": "b", "sdp": "v=0"}, user="bob")
+        assert desk.host.sessions["b"].context.user == "bob"
+
+    play(scenario, authorize=lambda visitor: visitor.token)
+
+
+def test_only_who_offered_may_add_candidates_or_ask_for_ours() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.signaling.handle({"type": "offer", "webrtc_id": "a", "sdp": CLIENT, "token": "ann"})
+        for token in (None, "eve", "änn"):
+            for kind in ("ice-candidate", "local-candidates"):
+                body = {"type": kind, "webrtc_id": "a", "candidate": CHROME, "token": token}
+                with pytest.raises(AccessDeniedError, match="another client"):
+                    await desk.signaling.handle(body)
+        assert desk.engine.peers[0].candidates == []
+        candidate = {"type": "ice-candidate", "webrtc_id": "a", "candidate": CHROME}
+        assert await desk.signaling.handle({**candidate, "token": "ann"}) == {"status": "success"}
+        # An ICE restart may come with a fresh token; the certificate says that it is the same client.
+        await desk.signaling.handle({"type": "offer", "webrtc_id": "a", "sdp": CLIENT, "token": "ann2"})
+        assert await desk.signaling.handle({**candidate, "token": "ann2"}) == {"status": "success"}
+        with pytest.raises(AccessDeniedError):
+            await desk.signaling.handle({**candidate, "token": "ann"})
+
+    play(scenario, authorize=lambda visitor: visitor.token)
+
+
+def test_candidates_that_come_while_the_hook_thinks_are_kept() -> None:
+    may_answer = asyncio.Event()
+
+    async def slow(_: Any) -> str:
+        await may_answer.wait()
+        return "ann"
+
+    async def scenario(desk: Desk) -> None:
+        offering = asyncio.create_task(desk.offer("a"))
+        await asyncio.sleep(0)
+        assert await desk.candidate("a", CHROME) == {"status": "success"}
+        assert error_of(await desk.offer("a")) == "connection_already_exists"
+        may_answer.set()
+        await offering
+        assert len(desk.engine.peers[0].candidates) == 1
+
+    play(scenario, authorize=slow)
+
+
+def test_nobody_has_so_many_candidates() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("a")
+        for _ in range(MAX_CANDIDATES):
+            assert (await desk.candidate("a", CHROME)) == {"status": "success"}
+        assert error_of(await desk.candidate("a", CHROME)) == "too_many_candidates"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_flood_of_messages_ends_the_session_and_says_so(early: bool) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.engine.early = ["handshake"] * 9 if early else []
+        await desk.offer("a")
+        peer = desk.engine.peers[0]
+        peer.become(PeerState.CONNECTED)
+        for _ in range(0 if early else 9):
+            peer.observer.on_message("handshake")
+        await desk.gone("a")
+        assert peer.closes == 1
+        assert {"type": "end_stream", "data": "too_many_messages"} in map(json.loads, peer.sent)
+        assert len([text for text in peer.sent if "Server received" in text]) == 5
+        peer.observer.on_message("after all")
+
+    play(scenario, messages_per_s=0.001, message_burst=5)
+
+
+def test_a_message_that_is_too_long_ends_the_session() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("a")
+        peer = desk.engine.peers[0]
+        peer.become(PeerState.CONNECTED)
+        peer.observer.on_message("x" * 1001)
+        await desk.gone("a")
+        assert {"type": "end_stream", "data": "message_too_long"} in map(json.loads, peer.sent)
+
+    play(scenario, max_message_bytes=1000)
