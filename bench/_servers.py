@@ -19,6 +19,7 @@ from typing import Any
 import uvicorn
 
 PLACES = 1000
+LIVE_FROM_TICKS = 50
 
 
 def reply(audio: Any) -> Iterator[Any]:
@@ -92,9 +93,17 @@ def live_echo() -> Any:
         return _original_echo()
 
     class EchoDriver(TurnDriver):
+        ticks = 0
+
         def hear(self, pcm: Any) -> None:
             super().hear(pcm)
-            self._speaker.say(0, pcm)
+            # What queued while the connection came up would stay a delay: a turn-taker hears it all, an echo need not.
+            if self.ticks >= LIVE_FROM_TICKS:
+                self._speaker.say(0, pcm)
+
+        def tick(self) -> None:
+            self.ticks += 1
+            super().tick()
 
     def driver_for(handler: Any, *rest: Any) -> EchoDriver:
         return EchoDriver(handler, *rest[:3])

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrtc.audio import PCM
-from fastrtc.playout import FADE_MS, PATIENCE_TICKS, Playout
+from fastrtc.playout import FADE_MS, PATIENCE_TICKS, SKIP_WITHIN_TICKS, Playout
+from fastrtc.standing_delay import KEEP_TICKS, WINDOW_TICKS
 
 RATE = 8000
 TICK = 160
@@ -460,3 +461,71 @@ def test_close_refuses_everything() -> None:
     assert not queue.has_room(1)
     assert not queue.wait_for_room(1)
     assert drain(queue, 3) == []
+
+
+# ---- delay that stays -----------------------------------------------------------------------------------------
+
+
+def live(queue: Playout, ticks: int, turn: int = 0, value: int = 1000) -> list[PCM | None]:
+    """A source at real-time pace: a tick in, a tick out."""
+    played: list[PCM | None] = []
+    for _ in range(ticks):
+        queue.put(turn, audio(1, value))
+        taken = queue.take()
+        played.append(None if taken is None else taken[1])
+    return played
+
+
+def test_live_audio_that_came_in_a_burst_does_not_stay_late() -> None:
+    queue = playout()
+    queue.put(0, audio(10))
+    live(queue, WINDOW_TICKS + SKIP_WITHIN_TICKS)
+    assert queue.queued_samples == KEEP_TICKS * TICK
+
+
+def test_it_is_skipped_in_a_quiet_moment_without_a_gap() -> None:
+    queue = playout()
+    queue.put(0, audio(10))
+    live(queue, WINDOW_TICKS)
+    assert queue.queued_samples == 10 * TICK
+    played = live(queue, 12, value=10)
+    assert queue.queued_samples == KEEP_TICKS * TICK
+    assert all(tick is not None for tick in played)
+
+
+def test_the_skip_does_not_click() -> None:
+    queue = playout()
+    position = 0
+
+    def tone(ticks: int) -> PCM:
+        nonlocal position
+        position += ticks * TICK
+        return (8000 * np.sin(2 * np.pi * 200 / RATE * np.arange(position - ticks * TICK, position))).astype(np.int16)
+
+    queue.put(0, tone(5))
+    played: list[PCM] = []
+    for _ in range(WINDOW_TICKS + SKIP_WITHIN_TICKS + 5):
+        queue.put(0, tone(1))
+        taken = queue.take()
+        assert taken is not None
+        played.append(taken[1])
+    assert queue.queued_samples == KEEP_TICKS * TICK
+    steepest = 8000 * 2 * np.pi * 200 / RATE
+    assert np.abs(np.diff(np.concatenate(played).astype(np.int32))).max() <= 1.5 * steepest
+
+
+def test_a_source_that_runs_ahead_keeps_what_it_gave() -> None:
+    queue = playout()
+    played = 0
+    for second in range(8):
+        queue.put(0, audio(75))
+        played += len([None for _ in range(50) if queue.take() is not None])
+        assert queue.queued_samples == (75 * (second + 1) - played) * TICK
+    assert played == 400
+
+
+def test_a_reply_is_never_skipped() -> None:
+    queue = playout()
+    queue.put(1, audio(10))
+    live(queue, 2 * (WINDOW_TICKS + SKIP_WITHIN_TICKS), turn=1)
+    assert queue.queued_samples == 10 * TICK

@@ -9,9 +9,15 @@ from collections.abc import Callable
 import numpy as np
 
 from fastrtc.audio import PCM
+from fastrtc.standing_delay import StandingDelay
+
+LIVE_TURN = 0
+"""The turn of handlers that are given frames and give frames, all the time."""
 
 FADE_MS = 5
 PATIENCE_TICKS = 3
+SKIP_WITHIN_TICKS = 50
+QUIET = 300
 
 
 class Playout:
@@ -41,6 +47,10 @@ class Playout:
         self._wanted_samples = tick_samples
         self._tail: PCM | None = None
         self._fade_in_next = False
+        self._standing = StandingDelay(tick_samples)
+        self._surplus_ticks = 0
+        self._skip_within_ticks = 0
+        self._cross_fade = np.linspace(0.0, 1.0, tick_samples, dtype=np.float32)
         self._changed = threading.Condition()
         self._waiting: list[Callable[[], None]] = []
 
@@ -144,7 +154,7 @@ class Playout:
 
         A tick that is not full waits for the rest, at most ``PATIENCE_TICKS``, where more of its turn may come: user
         code and resamplers deliver in bursts, and a gap inside a word is worse than a late one. After such an underrun
-        two ticks are collected before playing goes on.
+        two ticks are collected before playing goes on. Live audio that always waits is skipped, with a cross-fade.
         """
         with self._changed:
             if self._tail is not None:
@@ -153,6 +163,8 @@ class Playout:
             if self._held or not self._queue or self._starving():
                 return None
             turn, pcm = self._take_tick()
+            if turn == LIVE_TURN:
+                pcm = self._without_standing_delay(pcm)
             self._changed.notify_all()
         if self._queued_samples <= self._limit_samples:
             self._wake()
@@ -231,6 +243,22 @@ class Playout:
             tick = tick.copy()
             tick[: self._fade_out.size] = tick[: self._fade_out.size] * self._fade_out[::-1]
         return turn, tick
+
+    def _without_standing_delay(self, tick: PCM) -> PCM:
+        """Fade ``tick`` into what comes after audio that waits for nothing: in a quiet moment, or after a second."""
+        if not self._surplus_ticks:
+            self._surplus_ticks = self._standing.note(self._queued_samples) // self._tick_samples
+            self._skip_within_ticks = SKIP_WITHIN_TICKS
+            return tick
+        self._skip_within_ticks -= 1
+        if self._skip_within_ticks and np.abs(tick).max(initial=0) > QUIET:
+            return tick
+        surplus, self._surplus_ticks = self._surplus_ticks, 0
+        if self._queued_samples < surplus * self._tick_samples or self._queue[-1][0] != LIVE_TURN:
+            return tick
+        for _ in range(surplus):
+            _, last = self._take_tick()
+        return (tick + (last.astype(np.int32) - tick) * self._cross_fade).astype(np.int16)
 
     def _wake(self) -> None:
         with self._changed:
