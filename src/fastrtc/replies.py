@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError, Future
 from contextvars import ContextVar
 from dataclasses import dataclass
+
+from fastrtc.errors import SessionEndedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,14 @@ class Reply:
     Args:
         turn: Number of the turn that it answers.
         heard_s: Gives the seconds of its audio that the client has played by now.
+        transcript: Will hold what the user said; None where nobody recognises it.
     """
 
-    def __init__(self, turn: int, heard_s: Callable[[], float]) -> None:
+    def __init__(self, turn: int, heard_s: Callable[[], float], transcript: Future[str] | None = None) -> None:
         self.turn = turn
         self.interrupted = False
         self._heard_s = heard_s
+        self._transcript = transcript
         self._said: list[_Said] = []
         self._said_s = 0.0
         self._final_s: float | None = None
@@ -54,6 +60,30 @@ class Reply:
         """The part of :attr:`text` that the user has heard; of a piece that broke off, as many words as its share."""
         heard_s = self.heard_seconds
         return _joined(_heard_words(said, heard_s) for said in self._said)
+
+    def wait_for_transcript_sync(self) -> str:
+        """What the user said in this turn, as text; for plain functions.
+
+        With ``captions`` it was recognised while the user spoke, so there is little or nothing to wait for. Empty for a
+        reply to nothing (a greeting), or where nothing was understood.
+
+        Raises:
+            RuntimeError: The handler has no ``captions``.
+        """
+        try:
+            return self._known_transcript().result()
+        except CancelledError:
+            raise SessionEndedError("the session is over") from None
+
+    async def wait_for_transcript(self) -> str:
+        """The same as :meth:`wait_for_transcript_sync`, for coroutines."""
+        # Shielded: who gives up waiting must not take the text from others.
+        return await asyncio.shield(asyncio.wrap_future(self._known_transcript()))
+
+    def _known_transcript(self) -> Future[str]:
+        if self._transcript is None:
+            raise RuntimeError("the transcript of a turn needs captions: ReplyOnPause(..., captions=True)")
+        return self._transcript
 
     def add(self, seconds: float, text: str | None) -> None:
         """Note a yielded piece of audio; the session calls this."""

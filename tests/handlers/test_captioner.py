@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.handlers.kit import IN_HZ, QUICK, VAD, Host
+from tests.handlers.kit import IN_HZ, LOUD, QUICK, VAD, Host
 
 from fastrtc.audio import PCM
-from fastrtc.errors import ConfigurationError
+from fastrtc.errors import ConfigurationError, SessionEndedError
 from fastrtc.events import UserTranscript
 from fastrtc.handlers.captioner import SHARE, STEP_S, Captioner
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 from fastrtc.media.ring import AudioRing
+from fastrtc.replies import Reply, get_current_reply
 from fastrtc.turns.machine import StartReply
 from fastrtc.turns.user_turn import Paused, Started, UserState
 from fastrtc.wire.messages import TranscriptMessage, parse_server_message
@@ -75,10 +76,18 @@ class Bench:
         self.words = Words()
         self.later = Later()
         self.ring = AudioRing(RATE_HZ)
+        self.earliest = 0
         self.told: list[UserTranscript] = []
         self.errors: list[BaseException] = []
         self.captioner = Captioner(
-            self.words, self.ring, RATE_HZ, PRE_ROLL, self.later, self.told.append, self.errors.append
+            self.words,
+            self.ring,
+            RATE_HZ,
+            PRE_ROLL,
+            lambda: self.earliest,
+            self.later,
+            self.told.append,
+            self.errors.append,
         )
 
     def hear(self, seconds: float, value: int, state: UserState) -> None:
@@ -109,7 +118,7 @@ def test_partials_grow_and_the_last_becomes_final(bench: Bench) -> None:
     bench.later.run()
     bench.hear(0.2, 0, PAUSED)
     bench.captioner.follow(StartReply(1, 900, 2000, 2000, "silence"))
-    assert bench.texts == [("7x0.4", False, None), ("7x0.8", False, None), ("7x1.2", False, None), ("7x1.2", True, 1)]
+    assert bench.texts == [("7x0.5", False, None), ("7x0.9", False, None), ("7x1.2", False, None), ("7x1.2", True, 1)]
     assert [one.start_s for one in bench.told] == [0.9] * 4
     assert bench.told[-1].end_s == 2.0
     assert len(bench.words.asked) == 3, "the last partial held all the speech: it is not asked again"
@@ -145,7 +154,7 @@ def test_what_comes_to_nothing_is_taken_back_if_it_was_told(bench: Bench) -> Non
     bench.hear(0.5, 7, SPEAKING)
     bench.later.run()
     bench.hear(0.1, 0, SILENT)
-    assert bench.texts == [("7x0.4", False, None), ("", True, None)]
+    assert bench.texts == [("7x0.5", False, None), ("", True, None)]
     bench.later.run()
     assert len(bench.told) == 2
 
@@ -168,6 +177,24 @@ def test_what_was_heard_before_the_turn_is_not_in_its_transcript(bench: Bench) -
     bench.captioner.follow(StartReply(1, 1200, 1500, 1500, "silence"))
     bench.later.run()
     assert bench.texts[-1] == ("7x0.3", True, 1)
+
+
+def test_an_utterance_begins_where_a_turn_may(bench: Bench) -> None:
+    bench.earliest = 980
+    bench.captioner.follow(Started(1000))
+    bench.hear(0.5, 7, SPEAKING)
+    bench.later.run()
+    assert bench.told[0].start_s == 0.98
+
+
+def test_what_waits_for_a_transcript_is_let_go_at_the_end(bench: Bench) -> None:
+    bench.captioner.follow(StartReply(1, 500, 1000, 1000, "silence"))
+    reply = Reply(1, lambda: 0.0, bench.captioner.transcript)
+    bench.captioner.close()
+    with pytest.raises(SessionEndedError):
+        reply.wait_for_transcript_sync()
+    bench.later.run()
+    assert bench.told == []
 
 
 def test_a_slow_recogniser_is_asked_less_often(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +224,7 @@ def test_a_recogniser_that_fails_is_reported_and_ends_nothing(bench: Bench) -> N
     bench.captioner.follow(Started(1500))
     bench.hear(0.5, 7, SPEAKING)
     bench.later.run()
-    assert bench.texts[-1] == ("7x0.4", False, None)
+    assert bench.texts[-1] == ("7x0.5", False, None)
 
 
 # ---------------------------------------------------------------- in a session
@@ -247,6 +274,40 @@ def test_recognition_is_away_from_the_clock_and_the_loop() -> None:
     asyncio.run(scenario())
     assert threads
     assert not threads & {"MainThread", "fastrtc-clock"}
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_reply_function_gets_the_transcript(kind: str) -> None:
+    got: list[str] = []
+
+    def reply(audio: Any) -> None:
+        got.append(get_current_reply().wait_for_transcript_sync())
+
+    async def areply(audio: Any) -> None:
+        got.append(await get_current_reply().wait_for_transcript())
+
+    def greet() -> None:
+        got.append(get_current_reply().wait_for_transcript_sync())
+
+    async def scenario() -> None:
+        fn = reply if kind == "sync" else areply
+        handler = ReplyOnPause(
+            fn, startup_fn=greet, algo_options=QUICK, model=VAD, input_sample_rate=IN_HZ, captions=Words()
+        )
+        async with Host(handler) as host:
+            await host.event("reply_started")
+            host.speak(1.0, 0.5)
+            await host.event("user_transcript", final=True)
+            await host.until(lambda: len(got) == 2)
+
+    asyncio.run(scenario())
+    assert got[0] == ""
+    assert got[1].split("x")[0] == str(LOUD)
+
+
+def test_without_captions_there_is_no_transcript() -> None:
+    with pytest.raises(RuntimeError, match="captions=True"):
+        Reply(1, lambda: 0.0).wait_for_transcript_sync()
 
 
 def test_the_argument() -> None:

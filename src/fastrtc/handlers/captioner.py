@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from fastrtc.audio import PCM
@@ -17,7 +18,18 @@ from fastrtc.turns.user_turn import Paused, Started, UserState
 STEP_S = 0.4  # of new audio between two questions to the recogniser
 SHARE = 0.25  # of one core that partial transcripts of one session may take
 SHORTEST_S = 0.1  # of audio that can hold a word
+SAME_S = 0.1  # between two places that are taken for the same beginning
 SPOKEN_REASONS = frozenset({"silence", "complete", "max_speech", "trigger"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Final:
+    """A turn that has been committed."""
+
+    turn: int
+    speech_end: int
+    audio: PCM
+    transcript: Future[str]
 
 
 @dataclass(slots=True)
@@ -30,7 +42,7 @@ class _Utterance:
         known: ... the newest answer.
         text: That answer.
         shown: Whether a partial transcript of it was told.
-        final: Of the turn that it became: the turn's number, where its speech ended, and the audio.
+        final: The turn that it became.
     """
 
     start: int
@@ -38,7 +50,7 @@ class _Utterance:
     known: int = 0
     text: str = ""
     shown: bool = False
-    final: tuple[int, int, PCM] | None = None
+    final: _Final | None = None
 
 
 class Captioner:
@@ -61,6 +73,7 @@ class Captioner:
         ring: The session's audio; it keeps a turn's until the turn is over.
         rate_hz: Its rate.
         pre_roll_samples: What a turn's audio has before its first sound.
+        earliest: Where a turn may begin now; what is before that is no part of it.
         computer: Runs the recogniser away from the clock.
         tell: Publishes a transcript.
         failed: Told when the recogniser raises.
@@ -72,6 +85,7 @@ class Captioner:
         ring: AudioRing,
         rate_hz: int,
         pre_roll_samples: int,
+        earliest: Callable[[], int],
         computer: Computer,
         tell: Callable[[UserTranscript], None],
         failed: Callable[[BaseException], None],
@@ -80,6 +94,7 @@ class Captioner:
         self._ring = ring
         self._rate_hz = rate_hz
         self._pre_roll = pre_roll_samples
+        self._earliest = earliest
         self._computer = computer
         self._tell = tell
         self._failed = failed
@@ -87,18 +102,32 @@ class Captioner:
         self._asking = False
         self._ended: list[_Utterance] = []
         self._rest_samples = 0
+        self._transcript: Future[str] = Future()
 
     def follow(self, decision: Decision) -> None:
         """Take a decision of the turn machine; of ``StartReply`` the one that is carried out."""
         match decision:
             case Started(onset):
                 if self._current is None:
-                    start = max(onset - self._pre_roll, self._ring.start)
-                    self._current = _Utterance(start, covered=start)
+                    # The recogniser needs some speech: of its first moments it only guesses.
+                    self._current = _Utterance(max(onset - self._pre_roll, self._earliest()), covered=onset)
             case Paused():
                 self._ask_about_current()
             case StartReply():
                 self._finish(decision)
+
+    @property
+    def transcript(self) -> Future[str]:
+        """Will hold the text of the turn that :meth:`follow` was given last."""
+        return self._transcript
+
+    def close(self) -> None:
+        """Nothing more is told; who waits for a transcript waits in vain."""
+        for one in self._ended:
+            if one.final is not None:
+                one.final.transcript.cancel()
+        self._ended.clear()
+        self._current = None
 
     def tick(self, state: UserState) -> None:
         """20 ms have passed."""
@@ -113,14 +142,17 @@ class Captioner:
             self._ask_about_current()
 
     def _finish(self, reply: StartReply) -> None:
-        current, self._current = self._current, None
+        self._transcript = Future()
         if reply.reason not in SPOKEN_REASONS or reply.end - reply.start < SHORTEST_S * self._rate_hz:
+            self._transcript.set_result("")
             return
-        ended = current if current is not None and abs(current.start - reply.start) <= self._pre_roll else None
+        current, self._current = self._current, None
+        same = current is not None and abs(current.start - reply.start) <= SAME_S * self._rate_hz
+        ended = current if same else None
         if ended is None:
             ended = _Utterance(reply.start, covered=reply.start)
         audio = self._ring.slice(max(reply.start, self._ring.start), reply.end)
-        ended.final = (reply.turn, reply.speech_end, audio)
+        ended.final = _Final(reply.turn, reply.speech_end, audio, self._transcript)
         self._ended.append(ended)
         self._go_on()
 
@@ -128,13 +160,14 @@ class Captioner:
         """Tell what is final, and ask about what is not."""
         while self._ended and not self._asking:
             one = self._ended[0]
-            assert one.final is not None
-            turn, speech_end, audio = one.final
-            if one.known >= speech_end:
+            final = one.final
+            assert final is not None
+            if one.known >= final.speech_end:
                 self._ended.pop(0)
-                self._tell_about(one, one.text, speech_end, final=True, turn=turn)
+                final.transcript.set_result(one.text)
+                self._tell_about(one, one.text, final.speech_end, final=True, turn=final.turn)
             else:
-                self._ask(one, audio, max(speech_end, one.start + 1))
+                self._ask(one, final.audio, max(final.speech_end, one.start + 1))
 
     def _ask_about_current(self) -> None:
         current = self._current

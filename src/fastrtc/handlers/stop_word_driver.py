@@ -84,6 +84,9 @@ class StopWordDriver(TurnDriver):
             self._carry_out(self._machine.hear(heard, max(heard.end, at) if heard is window else heard.end))
         self._after = max(self._after, self._rest.end)
 
+    def _earliest(self) -> int:
+        return max(super()._earliest(), self._after)
+
     def _start_reply(self, start: StartReply) -> None:
         if self._awake:
             start = replace(start, start=min(max(start.start, self._after), start.end))

@@ -198,6 +198,8 @@ class TurnDriver(Driver):
 
     def close(self) -> None:
         self._closed = True
+        if self._captioner is not None:
+            self._captioner.close()
         if self._reply is not None and self._reply.run is not None:
             self._reply.run.cancel()
 
@@ -267,8 +269,19 @@ class TurnDriver(Driver):
             return None
         pre_roll = self._endpoint.settings.pre_roll_samples
         return Captioner(
-            self._handler.captions, self._ring, self._rate_hz, pre_roll, self._home, self._tell_transcript, self._failed
+            self._handler.captions,
+            self._ring,
+            self._rate_hz,
+            pre_roll,
+            self._earliest,
+            self._home,
+            self._tell_transcript,
+            self._failed,
         )
+
+    def _earliest(self) -> int:
+        """Where the next turn's audio may begin."""
+        return self._ring.start
 
     def _tell_transcript(self, transcript: UserTranscript) -> None:
         if not self._closed:
@@ -305,11 +318,14 @@ class TurnDriver(Driver):
             return
         for decision in self._machine.greet(self._ring.end, reason):
             if isinstance(decision, StartReply):
+                if self._captioner is not None:
+                    self._captioner.follow(decision)
                 self._run(decision, lambda: self._handler.call_unasked(fn), is_async_function(fn))
 
     def _run(self, start: StartReply, call: Callable[[], Any], is_async: bool) -> None:
         handler = self._handler
-        seen = Reply(start.turn, lambda: self._floor.heard_s(start.turn))
+        transcript = None if self._captioner is None else self._captioner.transcript
+        seen = Reply(start.turn, lambda: self._floor.heard_s(start.turn), transcript)
         voice = Voice(self._speaker, start.turn, seen)
         reply = _Reply(seen, None, self._seconds(start.speech_end), self._now_s())
         self._reply = reply
