@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.routing import BaseRoute
 
+    from fastrtc.context import DataChannel
     from fastrtc.events import Event
     from fastrtc.handlers.base import StreamHandlerBase
     from fastrtc.limits import Limits
@@ -159,6 +160,11 @@ class Stream:
     def handlers(self) -> Mapping[str, StreamHandlerBase]:
         """Each live session's own handler."""
         return self._host.handlers
+
+    @property
+    def data_channels(self) -> Mapping[str, DataChannel]:
+        """What sends a text message to each live session's client: ``stream.data_channels[webrtc_id].send(text)``."""
+        return {webrtc_id: session.link for webrtc_id, session in self._host.sessions.items()}
 
     @property
     def additional_outputs(self) -> Mapping[str, OutputQueue]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
-
-from fastrtc.errors import ConfigurationError
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from fastrtc.ui.gradio.component import StreamComponent
@@ -15,7 +13,15 @@ __all__ = ["WebRTC"]
 
 
 class _Front(type):
-    """A class whose instances are of another class."""
+    """A class whose instances and subclasses are of another class."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], **options: Any) -> Any:
+        if not any(isinstance(base, _Front) for base in bases):
+            return super().__new__(mcs, name, bases, body)
+        component = _component_class()
+        real = tuple(component if isinstance(base, _Front) else base for base in bases)
+        make: Any = type(component)
+        return make(name, real, body, **options)
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
@@ -23,8 +29,11 @@ class _Front(type):
         return getattr(_component_class(), name)
 
     def __instancecheck__(cls, instance: object) -> bool:
+        return issubclass(type(instance), cls)
+
+    def __subclasscheck__(cls, other: type) -> bool:
         component = sys.modules.get("fastrtc.ui.gradio.component")
-        return component is not None and isinstance(instance, component.StreamComponent)
+        return other is cls or (component is not None and issubclass(other, component.StreamComponent))
 
 
 class WebRTC(metaclass=_Front):
@@ -72,9 +81,6 @@ class WebRTC(metaclass=_Front):
     ) -> Any:
         arguments = {name: given for name, given in locals().items() if name != "cls"}
         return _component_class()(**arguments)
-
-    def __init_subclass__(cls, **_kwargs: Any) -> NoReturn:
-        raise ConfigurationError("WebRTC makes components of another class: subclass type(WebRTC()) instead")
 
 
 @lru_cache(maxsize=1)

@@ -123,9 +123,30 @@ def test_the_fronts_methods_are_the_components() -> None:
         _ = WebRTC.no_such_method
 
 
-def test_it_is_no_base_class() -> None:
-    with pytest.raises(ConfigurationError, match="subclass"):
-        type("Mine", (WebRTC,), {})
+def test_it_can_be_subclassed() -> None:
+    class Mine(WebRTC):
+        """A component with a setting of its own."""
+
+        def __init__(self, *args: Any, greeting: str = "hello", **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.greeting = greeting
+
+        def set_input(self, webrtc_id: str, *args: Any) -> None:
+            super().set_input(webrtc_id, self.greeting, *args)
+
+    assert issubclass(Mine, WebRTC)
+    assert issubclass(Mine, StreamComponent)
+    assert not issubclass(gr.HTML, WebRTC)
+    assert issubclass(WebRTC, WebRTC)
+    with gr.Blocks():
+        mine = Mine(modality="audio", greeting="ahoy")
+        mine.stream(Silent(), inputs=[mine], outputs=[mine])
+    assert isinstance(mine, WebRTC)
+    assert (mine.modality, mine.greeting) == ("audio", "ahoy")
+    stream = Recorded()
+    mine.serve(stream, Silent())
+    mine.set_input("one", 1)
+    assert stream.told == [("one", "ahoy", 1)]
 
 
 # ---------------------------------------------------------------------- the component
@@ -262,6 +283,34 @@ def test_what_a_stream_does_the_component_does_for_its_sessions() -> None:
 
     asyncio.run(scenario())
     assert stream.told == [("abc", 1), ("follow", "abc"), ("fetch", "abc"), ("update", "abc", "closed")]
+
+
+def test_what_the_stream_knows_the_component_knows() -> None:
+    stream = Stream(Silent(), modality="audio", concurrency_limit=3, rtc_configuration={"iceServers": []})
+    component = stream.webrtc_component
+    candidate = {"type": "ice-candidate", "webrtc_id": "nobody", "candidate": {"candidate": ""}}
+
+    async def scenario() -> None:
+        assert await component.resolve_rtc_configuration() == {"iceServers": []}
+        assert (await component.offer(candidate))["meta"]["error"] == "unknown_connection"
+        outputs = component.set_additional_outputs("abc")
+        assert (await component.handle_offer(candidate, outputs))["status"] == "failed"
+
+    asyncio.run(scenario())
+    component.clean_up("nobody")
+    stream.additional_outputs.open("abc")
+    assert component.concurrency_limit == 3
+    assert component.connections == component.handlers == component.data_channels == {}
+    assert list(component.additional_outputs) == ["abc"]
+
+
+def test_a_component_without_a_stream_has_no_sessions() -> None:
+    component = WebRTC(modality="audio", icon_radius=7, button_labels={"start": "Call"}, height=300)
+    assert component.concurrency_limit is None
+    assert component.connections == component.handlers == component.data_channels == component.additional_outputs == {}
+    assert (component.icon_radius, component.button_labels, component.height) == (7, {"start": "Call"}, 300)
+    with pytest.raises(ConfigurationError, match="no handler"):
+        component.clean_up("abc")
 
 
 def outputs_of(fn: Callable[..., Any], yielded: list[AdditionalOutputs], *values: Any) -> list[Any]:

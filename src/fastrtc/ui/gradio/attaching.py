@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping
     from enum import Enum
 
     from starlette.routing import BaseRoute
@@ -29,9 +29,34 @@ PREFIX = "/gradio_api/fastrtc"
 class ComponentStream(Protocol):
     """What the component needs of a ``Stream``."""
 
+    @property
+    def concurrency_limit(self) -> int: ...
+
+    @property
+    def connections(self) -> Mapping[str, Any]: ...
+
+    @property
+    def handlers(self) -> Mapping[str, Any]: ...
+
+    @property
+    def data_channels(self) -> Mapping[str, Any]: ...
+
+    @property
+    def additional_outputs(self) -> Mapping[str, Any]: ...
+
     def mount(self, app: Starlette, path: str = "", tags: list[str | Enum] | None = None) -> None: ...
 
     def page(self, base: str = ".") -> list[BaseRoute]: ...
+
+    async def offer(self, body: Any) -> dict[str, Any]: ...
+
+    async def handle_offer(self, body: Mapping[str, Any], set_outputs: Callable[..., None]) -> dict[str, Any]: ...
+
+    async def resolve_rtc_configuration(self) -> dict[str, Any]: ...
+
+    def set_additional_outputs(self, webrtc_id: str) -> Callable[[AdditionalOutputs], None]: ...
+
+    def clean_up(self, webrtc_id: str) -> None: ...
 
     def set_input(self, webrtc_id: str, *args: Any) -> None: ...
 

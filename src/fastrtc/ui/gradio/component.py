@@ -7,21 +7,19 @@ import base64
 import inspect
 import mimetypes
 import secrets
-from abc import ABCMeta
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import gradio as gr
 from gradio.blocks import Block
-from gradio.component_meta import ComponentMeta, updateable
 from gradio.components.base import server
-from gradio.events import EventListener
 
 from fastrtc.errors import ConfigurationError
 from fastrtc.outputs import AdditionalOutputs, WebRTCData
-from fastrtc.ui.gradio.attaching import Attachments, ComponentStream
+from fastrtc.ui.gradio.attaching import Attachments
 from fastrtc.ui.gradio.carrying import Carrier
+from fastrtc.ui.gradio.served import ServedComponent, id_of
 
 START = "start_webrtc_stream"
 FOLLOW_S = 1.0
@@ -39,6 +37,18 @@ SCRIPT = """
 """
 
 PASSED_ON = ("label", "scale", "min_width", "visible", "elem_id", "elem_classes", "render", "key")
+# Applications may read them; the page is told them in another form.
+KEPT = (
+    "height",
+    "width",
+    "mirror_webcam",
+    "icon",
+    "icon_button_color",
+    "pulse_color",
+    "icon_radius",
+    "button_labels",
+    "full_screen",
+)
 TOLD = ("mode", "modality", "variant", "mirror_webcam", "rtp_params", "icon_button_color", "pulse_color", "icon_radius")
 # The script draws everything, its frame and label too.
 FRAME: Mapping[str, Any] = {
@@ -52,19 +62,7 @@ FRAME: Mapping[str, Any] = {
 }
 
 
-class _WithoutStub(ComponentMeta):  # type: ignore[misc]
-    """Makes components as Gradio's own metaclass does, which would write a ``.pyi`` file beside this module."""
-
-    def __new__(mcs, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Any:
-        if "__init__" in attrs:
-            attrs["__init__"] = updateable(attrs["__init__"])
-        if "EVENTS" in attrs:
-            attrs["EVENTS"] = [EventListener(event_name=event) for event in attrs["EVENTS"]]
-            attrs |= {str(event): event.listener for event in attrs["EVENTS"]}
-        return ABCMeta.__new__(mcs, name, bases, attrs)
-
-
-class StreamComponent(gr.HTML, metaclass=_WithoutStub):  # type: ignore[misc]
+class StreamComponent(ServedComponent):
     """Speaks with a handler from inside a Gradio page.
 
     Its value as an input of an event is the session's ``webrtc_id``, or with ``variant="textbox"`` a
@@ -155,8 +153,8 @@ class StreamComponent(gr.HTML, metaclass=_WithoutStub):  # type: ignore[misc]
         self.time_limit = time_limit
         self.allow_extra_tracks = allow_extra_tracks
         self.rtp_params = rtp_params or {}
-        self.event_handler: Any = None
-        self._stream: ComponentStream | None = None
+        for name in KEPT:
+            setattr(self, name, given[name])
         self._attachments = Attachments(secrets.token_urlsafe(16))
         super().__init__(**{name: given[name] for name in PASSED_ON}, **FRAME, **_looks(given))
 
@@ -165,7 +163,7 @@ class StreamComponent(gr.HTML, metaclass=_WithoutStub):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """What the page is told: the properties of ``gr.HTML``, and nothing of the server's configuration."""
         config: dict[str, Any] = super().get_config()
-        for private in ("rtc_configuration", "server_rtc_configuration"):
+        for private in ("rtc_configuration", "server_rtc_configuration", *KEPT):
             config.pop(private, None)
         return config
 
@@ -203,29 +201,6 @@ class StreamComponent(gr.HTML, metaclass=_WithoutStub):  # type: ignore[misc]
         return self._attachments.add(request.app, self.served())
 
     # ------------------------------------------------------------------ the stream
-
-    def served(self) -> ComponentStream:
-        """The stream that the component speaks to.
-
-        Raises:
-            ConfigurationError: None was given: neither :meth:`stream` nor :meth:`serve` was called.
-        """
-        if self._stream is None:
-            raise ConfigurationError("the WebRTC component has no handler: call its stream(fn, inputs, outputs)")
-        return self._stream
-
-    def new_stream(self, handler: Any, concurrency_limit: int | Literal["default"] | None) -> ComponentStream:
-        """A stream of a handler with this component's settings; ``fastrtc.WebRTC`` knows how to make one.
-
-        Raises:
-            NotImplementedError: This is the base class.
-        """
-        raise NotImplementedError
-
-    def serve(self, stream: ComponentStream, handler: Any) -> None:
-        """Speak to a stream that exists."""
-        self._stream = stream
-        self.event_handler = handler
 
     def stream(
         self,
@@ -337,7 +312,7 @@ class StreamComponent(gr.HTML, metaclass=_WithoutStub):  # type: ignore[misc]
 
         async def follow(webrtc: WebRTCData | str | None, *values: Any) -> AsyncIterator[Any]:
             given, shown = list(values), False
-            following = self.served().output_stream(_id_of(webrtc))
+            following = self.served().output_stream(id_of(webrtc))
             # An event that lasted as long as the session would keep servers from stopping: they wait for connections.
             while (beside := await _next_within(following, FOLLOW_S)) is not None:
                 result = await _called(fn, *given, *beside.args)
@@ -359,40 +334,6 @@ class StreamComponent(gr.HTML, metaclass=_WithoutStub):  # type: ignore[misc]
             trigger_mode="always_last",
             api_visibility="private",
         )
-
-    # ------------------------------------------------------------------ as of a Stream
-
-    def set_input(self, webrtc_id: str, *args: Any) -> None:
-        """Give a session the values of its inputs; see ``Stream.set_input``."""
-        self.served().set_input(webrtc_id, *args)
-
-    def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
-        """The additional outputs of a session; see ``Stream.output_stream``."""
-        return self.served().output_stream(webrtc_id)
-
-    async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
-        """The oldest additional outputs that were not fetched; see ``Stream.fetch_latest_output``."""
-        return await self.served().fetch_latest_output(webrtc_id)
-
-    async def update_connection(self, webrtc_data: str | WebRTCData, desired_state: Literal["closed"]) -> None:
-        """Ask a session's client to bring its connection into a state; see ``Stream.update_connection``."""
-        await self.served().update_connection(webrtc_data, desired_state)
-
-    # ------------------------------------------------------------------ listeners
-
-    def set_input_gradio(self, webrtc: WebRTCData | str | None, *values: Any) -> None:
-        """Give a session its inputs. Index 0 of ``latest_args`` is what was typed, as ``WebRTCData``, in the text-box
-        variant or where there is nothing else to give.
-        """
-        session_id = _id_of(webrtc)
-        if isinstance(webrtc, WebRTCData) or not values:
-            values = (WebRTCData(webrtc_id=session_id, textbox=getattr(webrtc, "textbox", "")), *values)
-        self.served().set_input(session_id, *values)
-
-    def set_input_on_submit(self, webrtc: WebRTCData | str | None, *values: Any) -> None:
-        """The same, and have the session answer what was typed."""
-        self.set_input_gradio(webrtc, *values)
-        self.served().trigger_response(_id_of(webrtc))
 
 
 def _looks(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -437,10 +378,6 @@ async def _called(fn: Callable[..., Any], *args: Any) -> Any:
     if inspect.iscoroutinefunction(fn):
         return await fn(*args)
     return await asyncio.to_thread(fn, *args)
-
-
-def _id_of(webrtc: WebRTCData | str | None) -> str:
-    return webrtc.webrtc_id if isinstance(webrtc, WebRTCData) else webrtc or ""
 
 
 def _listed(components: Any) -> list[Any]:
