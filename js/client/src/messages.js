@@ -225,17 +225,25 @@ export const build = {
   /**
    * @param {string} sdp
    * @param {string} id
+   * @param {string} [token]
    */
-  offer: (sdp, id) => json({ sdp, type: "offer", webrtc_id: id }),
+  offer: (sdp, id, token) => json({ sdp, type: "offer", webrtc_id: id, token }),
   /**
    * @param {RTCIceCandidateInit} candidate
    * @param {string} id
+   * @param {string} [token]
    */
-  candidate: (candidate, id) => json({ type: "ice-candidate", candidate, webrtc_id: id }),
-  /** @param {string} id */
-  candidateRequest: (id) => json({ type: "local-candidates", webrtc_id: id }),
-  /** @param {string} id */
-  socketStart: (id) => json({ event: "start", websocket_id: id, hello: true }),
+  candidate: (candidate, id, token) => json({ type: "ice-candidate", candidate, webrtc_id: id, token }),
+  /**
+   * @param {string} id
+   * @param {string} [token]
+   */
+  candidateRequest: (id, token) => json({ type: "local-candidates", webrtc_id: id, token }),
+  /**
+   * @param {string} id
+   * @param {string} [token]
+   */
+  socketStart: (id, token) => json({ event: "start", websocket_id: id, hello: true, token }),
   /** @param {string} payload mu-law, base64 */
   socketMedia: (payload) => json({ event: "media", media: { payload } }),
   socketPing: () => json({ event: "ping" }),

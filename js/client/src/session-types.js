@@ -30,6 +30,8 @@
  * @property {boolean} [reconnect] whether a broken connection is made anew; default true
  * @property {unknown[] | (() => unknown[])} [inputs] answer to the server's `send_input`
  * @property {Record<string, string>} [headers] of the HTTP requests, for example `Authorization`
+ * @property {import("./signaling.js").Token} [token] for a server that asks who may enter; a function is asked for each
+ *   connection
  * @property {number} [inputRateHz] for WebSocket servers that do not tell their rate
  * @property {number} [outputRateHz] for WebSocket servers that do not tell their rate
  *

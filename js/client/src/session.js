@@ -228,7 +228,7 @@ export class Session extends EventTarget {
   }
 
   #webrtc() {
-    const { rtcConfiguration, connectTimeoutMs = 5000, headers, mode, play = true } = this.#options;
+    const { rtcConfiguration, connectTimeoutMs = 5000, headers, token, mode, play = true } = this.#options;
     return new WebRTCTransport(
       {
         url: new URL("webrtc/offer", this.#base),
@@ -241,7 +241,7 @@ export class Session extends EventTarget {
         play,
         rtcConfiguration,
         connectTimeoutMs,
-        signaling: { headers },
+        signaling: { headers, token },
       },
       this.#listener(),
     );
@@ -249,7 +249,7 @@ export class Session extends EventTarget {
 
   #websocket() {
     this.#camera.close(); // it carries sound only
-    const { connectTimeoutMs = 5000, inputRateHz, outputRateHz, mode, play = true } = this.#options;
+    const { connectTimeoutMs = 5000, inputRateHz, outputRateHz, token, mode, play = true } = this.#options;
     return new WebSocketTransport(
       {
         url: new URL("websocket/offer", this.#base),
@@ -258,8 +258,7 @@ export class Session extends EventTarget {
         track: this.#track,
         play: play && mode !== "send",
         connectTimeoutMs,
-        inputRateHz,
-        outputRateHz,
+        ...{ inputRateHz, outputRateHz, token },
       },
       this.#listener(),
     );

@@ -11,8 +11,24 @@ import { build } from "./messages.js";
  * @typedef {object} SignalingOptions
  * @property {Record<string, string>} [headers] sent with every request, for example `Authorization`
  * @property {typeof fetch} [fetch] used instead of the browser's
+ * @property {Token} [token] for a server that asks who may enter
  * @property {number} [timeoutMs] for one request
+ *
+ * @typedef {string | (() => string | Promise<string>)} Token a session token, or what gets a fresh one
  */
+
+/**
+ * @param {Token} [token]
+ * @returns {Promise<string | undefined>}
+ * @throws {SignalingError} there is none to be had
+ */
+export async function readToken(token) {
+  try {
+    return typeof token === "function" ? await token() : token;
+  } catch (error) {
+    throw new SignalingError("unauthorized", "There is no token to enter with.", { reason: String(error) });
+  }
+}
 
 export class Signaling {
   #url;
@@ -20,6 +36,8 @@ export class Signaling {
   #headers;
   #fetch;
   #timeoutMs;
+  #givenToken;
+  /** @type {string | undefined} the last offer's: by it the server knows whose candidates these are */ #token;
   /** @type {RTCIceCandidateInit[] | null} candidates that wait for the answer */ #waiting = [];
   /** @type {Promise<void>} */ #last = Promise.resolve();
   /** Whether the server still looks for candidates of its own. */ #more = false;
@@ -29,12 +47,13 @@ export class Signaling {
    * @param {string} id of the connection
    * @param {SignalingOptions} [options]
    */
-  constructor(url, id, { headers = {}, fetch = globalThis.fetch, timeoutMs = 15_000 } = {}) {
+  constructor(url, id, { headers = {}, fetch = globalThis.fetch, timeoutMs = 15_000, token } = {}) {
     this.#url = url;
     this.#id = id;
     this.#headers = headers;
     this.#fetch = fetch.bind(globalThis);
     this.#timeoutMs = timeoutMs;
+    this.#givenToken = token;
   }
 
   /**
@@ -44,7 +63,8 @@ export class Signaling {
    */
   async offer(sdp) {
     this.#waiting ??= [];
-    const answer = await this.#post(build.offer(sdp, this.#id));
+    this.#token = await readToken(this.#givenToken);
+    const answer = await this.#post(build.offer(sdp, this.#id, this.#token));
     if (typeof answer.sdp !== "string") {
       throw new SignalingError("refused", "The server's answer has no session description.");
     }
@@ -60,7 +80,7 @@ export class Signaling {
   async followCandidates(take) {
     try {
       while (this.#more) {
-        const answer = await this.#post(build.candidateRequest(this.#id));
+        const answer = await this.#post(build.candidateRequest(this.#id, this.#token));
         this.#more = answer.more_candidates === true;
         for (const candidate of Array.isArray(answer.candidates) ? answer.candidates : []) await take(candidate);
       }
@@ -95,7 +115,7 @@ export class Signaling {
     }
     this.#last = this.#last.then(async () => {
       try {
-        await this.#post(build.candidate(candidate, this.#id));
+        await this.#post(build.candidate(candidate, this.#id, this.#token));
       } catch (error) {
         if (!(error instanceof ClientError)) throw error;
       }
@@ -105,7 +125,10 @@ export class Signaling {
   /** @param {string} body @returns {Promise<Record<string, unknown>>} */
   async #post(body) {
     const response = await this.#send(body);
-    if (response.status === 401 || response.status === 403) throw refusal("unauthorized", { status: response.status });
+    if (response.status === 401 || response.status === 403) {
+      const answer = await response.json().catch(() => null);
+      throw refusal("unauthorized", { status: response.status, detail: answer?.meta?.detail });
+    }
     if (!response.ok) {
       throw new SignalingError("refused", `The server answered with HTTP ${response.status}.`, {
         status: response.status,

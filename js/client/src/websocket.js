@@ -9,6 +9,7 @@ import { decodeMulaw, encodeMulaw, fromBase64, toBase64 } from "./g711.js";
 import { build, parseSocketMessage } from "./messages.js";
 import { Packetizer } from "./packetizer.js";
 import { Resampler } from "./resampler.js";
+import { readToken } from "./signaling.js";
 import { Deferred } from "./transport.js";
 
 const PING_MS = 5000;
@@ -26,6 +27,7 @@ const BACKLOG_BYTES = 64_000;
  * @typedef {object} WebSocketOptions
  * @property {URL} url of `websocket/offer`
  * @property {string} id
+ * @property {import("./signaling.js").Token} [token]
  * @property {AudioContext} context
  * @property {MediaStreamTrack | null} track microphone; null to listen only
  * @property {boolean} play whether the reply is played
@@ -70,12 +72,19 @@ export class WebSocketTransport {
     const url = new URL(options.url);
     url.protocol = url.protocol.replace("http", "ws");
     this.#socket = new WebSocket(url);
-    this.#socket.onopen = () => {
-      this.#socket.send(build.socketStart(options.id));
-      this.#connected.resolve();
-    };
+    this.#socket.onopen = () => void this.#start(options);
     this.#socket.onmessage = ({ data }) => this.#onFrame(data);
     this.#socket.onclose = ({ code, reason }) => this.#lose(reason || `the server closed the connection (${code})`);
+  }
+
+  /** @param {WebSocketOptions} options */
+  async #start({ id, token }) {
+    try {
+      this.#write(build.socketStart(id, await readToken(token)));
+      this.#connected.resolve();
+    } catch (error) {
+      this.#fail(/** @type {ClientError} */ (error));
+    }
   }
 
   async open() {

@@ -151,3 +151,42 @@ test("what STUN and TURN servers failed with is said once for each, with the las
     ["turn:a refused the user name or password.", "stun:b cannot be reached.", "stun:c failed (600)."],
   );
 });
+
+test("a token goes with the offer and its candidates; a function is asked for each offer", async () => {
+  /** @type {any[]} */
+  const seen = [];
+  /** @type {typeof globalThis.fetch} */
+  const post = async (_url, init) => {
+    seen.push(JSON.parse(String(init?.body)));
+    return Response.json({ sdp: "v=0 answer", type: "answer" });
+  };
+  let made = 0;
+  const signaling = new Signaling(URL_, "id", { fetch: post, token: async () => `token ${++made}` });
+  signaling.candidate({ candidate: "candidate:1", sdpMid: "0" });
+  await signaling.offer("v=0");
+  signaling.flushCandidates();
+  await signaling.offer("v=0 again");
+  assert.deepEqual(seen.map(({ type, token }) => [type, token]), [
+    ["offer", "token 1"],
+    ["ice-candidate", "token 1"],
+    ["offer", "token 2"],
+  ]);
+});
+
+test("without a token there is no offer", async () => {
+  const signaling = new Signaling(URL_, "id", {
+    fetch: () => assert.fail("the server was asked"),
+    token: () => Promise.reject(new Error("not logged in")),
+  });
+  const error = await signaling.offer("v=0").catch((/** @type {unknown} */ reason) => reason);
+  assert.ok(error instanceof ClientError);
+  assert.equal(error.code, "unauthorized");
+  assert.match(String(error.detail.reason), /not logged in/);
+});
+
+test("who is not let in is told why", async () => {
+  const body = { status: "failed", meta: { error: "forbidden", detail: "your trial is over" } };
+  const error = await failure(Response.json(body, { status: 403 }));
+  assert.equal(error.code, "unauthorized");
+  assert.equal(error.detail.detail, "your trial is over");
+});

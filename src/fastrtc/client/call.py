@@ -323,6 +323,7 @@ async def connect(
     ice_servers: Sequence[IceServer] = (),
     ice_transport_policy: Literal["all", "relay"] = "all",
     session_id: str | None = None,
+    token: str | None = None,
     hello: bool = True,
     input_rate_hz: int = INPUT_RATE_HZ,
     output_rate_hz: int = OUTPUT_RATE_HZ,
@@ -337,6 +338,7 @@ async def connect(
         ice_servers: STUN and TURN servers.
         ice_transport_policy: ``relay``: through a TURN server only.
         session_id: The session's id; None for a random one. A call that falls back to the WebSocket gets another.
+        token: For a server that asks who may enter (:class:`fastrtc.tokens.SessionTokens`).
         hello: Over a WebSocket: ask the server for its rates and events. False for servers that do not know that.
         input_rate_hz: Over a WebSocket without hello: the handler's input rate.
         output_rate_hz: Over a WebSocket without hello: the handler's output rate.
@@ -353,9 +355,12 @@ async def connect(
     options = PeerOptions(ice_servers=tuple(ice_servers), ice_transport_policy=ice_transport_policy)
     try:
         async with asyncio.timeout(timeout_s):
-            is_up = transport != "websocket" and await _over_webrtc(call, base, engine, options, transport == "auto")
+            is_up = False
+            if transport != "websocket":
+                webrtc = WebRtcLine(base, call.session_id, call.events(), token)
+                is_up = await _over_webrtc(call, webrtc, engine, options, may_fail=transport == "auto")
             if not is_up:
-                line = WebSocketLine(base, call.session_id, call.events(), output_rate_hz, input_rate_hz)
+                line = WebSocketLine(base, call.session_id, call.events(), output_rate_hz, input_rate_hz, token)
                 call.adopt(line)
                 await line.open(hello)
         call.start()
@@ -368,8 +373,9 @@ async def connect(
         await call.close()
 
 
-async def _over_webrtc(call: Call, base: str, engine: str | None, options: PeerOptions, may_fail: bool) -> bool:
-    line = WebRtcLine(base, call.session_id, call.events())
+async def _over_webrtc(
+    call: Call, line: WebRtcLine, engine: str | None, options: PeerOptions, *, may_fail: bool
+) -> bool:
     call.adopt(line)
     try:
         await line.open(load_engine(engine), options)

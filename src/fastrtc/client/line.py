@@ -96,9 +96,12 @@ def _post(url: str, body: bytes) -> dict[str, Any]:
         with urllib.request.urlopen(request, timeout=HTTP_TIMEOUT_S) as response:
             text = response.read(MAX_BODY_BYTES)
     except urllib.error.HTTPError as error:
-        detail = error.read(500).decode("utf-8", "replace")
+        detail = error.read(MAX_BODY_BYTES).decode("utf-8", "replace")
         error.close()
-        raise ConnectionError(f"{url} answered {error.code} {error.reason}: {detail}") from None
+        refusal = _read_refusal(detail)
+        if refusal is not None:
+            return refusal
+        raise ConnectionError(f"{url} answered {error.code} {error.reason}: {detail[:500]}") from None
     except (urllib.error.URLError, OSError) as error:
         raise ConnectionError(f"no server answers at {url}: {getattr(error, 'reason', error)}") from None
     try:
@@ -110,15 +113,28 @@ def _post(url: str, body: bytes) -> dict[str, Any]:
     return answer
 
 
+def _read_refusal(text: str) -> dict[str, Any] | None:
+    """A refusal in the body of an HTTP error, or in its ``detail`` where the app has a route of its own."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return None
+    for found in (answer, answer.get("detail")) if isinstance(answer, dict) else ():
+        if isinstance(found, dict) and found.get("status") == "failed":
+            return found
+    return None
+
+
 class WebRtcLine:
     """A call over WebRTC; also the observer of its own peer."""
 
     rate_in_hz = RATE_HZ
     rate_out_hz = RATE_HZ
 
-    def __init__(self, url: str, session_id: str, events: LineEvents) -> None:
+    def __init__(self, url: str, session_id: str, events: LineEvents, token: str | None = None) -> None:
         self._url = f"{url}/webrtc/offer"
         self._session_id = session_id
+        self._token: dict[str, Any] = {} if token is None else {"token": token}
         self._events = events
         self._peer: OfferingPeer | None = None
         self._connected = asyncio.get_running_loop().create_future()
@@ -217,7 +233,8 @@ class WebRtcLine:
             self._spawn(self._trickle(candidate))
 
     async def _negotiate(self, peer: OfferingPeer) -> str:
-        answer = await post_json(self._url, {"sdp": peer.offer_sdp, "type": "offer", "webrtc_id": self._session_id})
+        offer = {"sdp": peer.offer_sdp, "type": "offer", "webrtc_id": self._session_id, **self._token}
+        answer = await post_json(self._url, offer)
         sdp = answer.get("sdp")
         if not isinstance(sdp, str):
             raise ConnectionError(f"{self._url} gave no answer to the offer: {str(answer)[:200]}")
@@ -250,7 +267,8 @@ class WebRtcLine:
         return self._reachable.is_set()
 
     async def _trickle(self, candidate: IceCandidate) -> None:
-        body = {"candidate": candidate.as_json(), "webrtc_id": self._session_id, "type": "ice-candidate"}
+        ours: dict[str, Any] = {"webrtc_id": self._session_id, **self._token}
+        body = {"candidate": candidate.as_json(), "type": "ice-candidate", **ours}
         try:
             await post_json(self._url, body)
         except (ConnectionError, SignalingError) as error:
@@ -261,7 +279,9 @@ class WebRtcLine:
         more = True
         with contextlib.suppress(ConnectionError, SignalingError, ProtocolError):
             while more:
-                answer = await post_json(self._url, {"type": "local-candidates", "webrtc_id": self._session_id})
+                answer = await post_json(
+                    self._url, {"type": "local-candidates", "webrtc_id": self._session_id, **self._token}
+                )
                 more = answer.get("more_candidates") is True
                 for value in answer.get("candidates") or []:
                     await peer.add_candidate(IceCandidate.from_json(value))
@@ -289,7 +309,16 @@ def _no_way(url: str, answer_sdp: str) -> str:
 class WebSocketLine:
     """A call over FastRTC's WebSocket protocol, with a playback buffer as a page has one."""
 
-    def __init__(self, url: str, session_id: str, events: LineEvents, rate_in_hz: int, rate_out_hz: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        session_id: str,
+        events: LineEvents,
+        rate_in_hz: int,
+        rate_out_hz: int,
+        token: str | None = None,
+    ) -> None:
+        self._token = token
         parts = urlsplit(f"{url}/websocket/offer")
         scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
         self._url = urlunsplit(parts._replace(scheme=scheme))
@@ -314,7 +343,7 @@ class WebSocketLine:
         except (OSError, InvalidHandshake, InvalidURI) as error:
             raise ConnectionError(f"no WebSocket server answers at {self._url}: {error}") from None
         self._tasks = [self._loop.create_task(self._receive()), self._loop.create_task(self._send())]
-        self._put(wire.encode_frame(wire.Start(self._session_id)))
+        self._put(wire.encode_frame(wire.Start(self._session_id, token=self._token)))
         if hello:
             self._put(encode_client_message(ClientHello()))
             with contextlib.suppress(TimeoutError):

@@ -152,6 +152,8 @@ class Page {
       cameraId: ui.cameraSelect.value || undefined,
       rtpParams: this.#config.rtp_params,
       rtcConfiguration: this.#config.rtc_configuration ?? undefined,
+      // Behind the "#" it reaches no server's log.
+      token: new URLSearchParams(location.hash.slice(1)).get("token") ?? undefined,
     });
     this.#session = session;
     this.#follow(session, prefix);
