@@ -8,9 +8,11 @@ import importlib
 import importlib.metadata
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fastrtc.demos.command import add_arguments as add_demo_arguments
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7860
-DEMO_PLACES = 10
 MAX_PORT = 65_535
 _SHUTDOWN_S = 5
 _LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
@@ -55,7 +56,8 @@ def _parser(*, with_call: bool) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastrtc {importlib.metadata.version('fastrtc')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    demo = commands.add_parser("demo", help="serve an echo of what you say, with a page to talk to it")
+    demo = commands.add_parser("demo", help="serve something to talk to, with its page: echo, talk or computer")
+    add_demo_arguments(demo)
     _add_address(demo)
     demo.set_defaults(run=_demo)
 
@@ -82,27 +84,14 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from fastrtc.handlers.reply_on_pause import ReplyOnPause
-    from fastrtc.stream import Stream
+    from fastrtc.demos.command import make_stream
+    from fastrtc.errors import ConfigurationError, MissingExtraError
 
-    stream = Stream(
-        ReplyOnPause(_echo),
-        modality="audio",
-        concurrency_limit=DEMO_PLACES,
-        ui_args={"title": "Echo", "subtitle": "Say something, then pause: you hear it again."},
-        verbose=False,
-    )
+    try:
+        stream = make_stream(options)
+    except (ConfigurationError, MissingExtraError) as error:
+        raise CommandError(str(error)) from error
     _run(stream, options.host, options.port, "")
-
-
-def _echo(audio: Any) -> Iterator[Any]:
-    typed = getattr(audio, "textbox", "")
-    if typed:
-        from fastrtc.outputs import AdditionalOutputs
-
-        yield AdditionalOutputs(f"You typed: {typed}")
-        return
-    yield audio
 
 
 def _serve(options: argparse.Namespace) -> None:

@@ -103,6 +103,9 @@ class TextToSpeech(Protocol[T_contra]):
 TTSModel = TextToSpeech
 """FastRTC's name of :class:`TextToSpeech`."""
 
+_DEFAULTS = ("hibari", "kokoro")
+_PACKAGES = {"hibari": "hibari", "kokoro": "kokoro_onnx"}
+
 ModelName: TypeAlias = Literal["hibari", "kokoro", "cartesia"]
 
 
@@ -151,7 +154,7 @@ def _voice(name: str, **kwargs: Any) -> TextToSpeech[Any]:
 
 
 def _installed() -> str:
-    for name, module in (("hibari", "hibari"), ("kokoro", "kokoro_onnx")):
-        if find_spec(module) is not None:
+    for name in _DEFAULTS:
+        if find_spec(_PACKAGES[name]) is not None:
             return name
     raise MissingExtraError("a voice (get_tts_model)", "tts")

@@ -1,0 +1,1 @@
+"""What ``fastrtc demo`` serves: complete applications, small enough to read."""
