@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from fastrtc import cli
+from fastrtc.serving import load_stream
 from fastrtc.stream import Stream
 
 APP = """
@@ -40,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_stream_is_found_in_the_working_directory(folder: Path) -> None:
-    stream = cli.load_stream("voice_app:voice")
+    stream = load_stream("voice_app:voice")
     assert isinstance(stream, Stream)
     assert str(folder) in sys.path
 

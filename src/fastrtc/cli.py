@@ -1,33 +1,23 @@
-"""The ``fastrtc`` command: ``demo``, ``serve`` and ``call``."""
+"""The ``fastrtc`` command: ``demo``, ``serve``, ``call`` and ``inspect``."""
 
 from __future__ import annotations
 
 import argparse
-import errno
-import importlib
 import importlib.metadata
-import socket
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastrtc.demos.command import add_arguments as add_demo_arguments
+from fastrtc.errors import ConfigurationError, MissingExtraError
+from fastrtc.serving import CommandError
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
-    from fastrtc.stream import Stream
+    from fastrtc.serving import ServeSettings
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7860
-MAX_PORT = 65_535
-_SHUTDOWN_S = 5
-_LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
-
-
-class CommandError(Exception):
-    """The command cannot do what it was asked to; the message says what would help."""
+DEFAULT_DRAIN_S = 30.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 for a wrong use.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = _parser(with_call=arguments[:1] == ["call"]).parse_args(arguments)
+    options = _parser("".join(arguments[:1])).parse_args(arguments)
     try:
         status: int | None = options.run(options)
-    except CommandError as error:
+    except (CommandError, MissingExtraError) as error:
         sys.stderr.write(f"fastrtc: {error}\n")
         return 2
     except KeyboardInterrupt:
@@ -51,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status or 0
 
 
-def _parser(*, with_call: bool) -> argparse.ArgumentParser:
+def _parser(given: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fastrtc", description="Real-time voice services from Python functions.")
     parser.add_argument("--version", action="version", version=f"fastrtc {importlib.metadata.version('fastrtc')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -59,18 +49,36 @@ def _parser(*, with_call: bool) -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="serve something to talk to, with its page: echo, talk or computer")
     add_demo_arguments(demo)
     _add_address(demo)
+    _add_running(demo)
     demo.set_defaults(run=_demo)
 
     serve = commands.add_parser("serve", help="serve the Stream of a module, with a page to talk to it")
     serve.add_argument(
-        "target", metavar="MODULE:STREAM", help="for example app:stream, for `stream = Stream(...)` in app.py"
+        "target",
+        metavar="MODULE:STREAM",
+        help="for example app:stream, for `stream = Stream(...)` in app.py; or a FastAPI or Starlette app",
     )
     serve.add_argument("--path", default="", help="prefix of the page and the endpoints, for example /voice")
     _add_address(serve)
+    serve.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes; each takes sessions up to the stream's concurrency_limit (%(default)s)",
+    )
+    _add_running(serve)
     serve.set_defaults(run=_serve)
 
+    inspect = commands.add_parser("inspect", help="draw a recorded session and say how its turns went")
+    if given == "inspect":
+        from fastrtc.client import inspection
+
+        inspection.add_arguments(inspect)
+        inspect.set_defaults(run=inspection.main)
+
     call = commands.add_parser("call", help="talk to a server with a recorded file, and record the reply")
-    if with_call:
+    if given == "call":
         from fastrtc.client import command
 
         command.add_arguments(call)
@@ -83,107 +91,63 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port to listen on (%(default)s; 0: any)")
 
 
-def _demo(options: argparse.Namespace) -> None:
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--drain",
+        type=float,
+        default=DEFAULT_DRAIN_S,
+        metavar="SECONDS",
+        help="how long sessions may go on after SIGTERM, while new ones are refused (%(default)g)",
+    )
+    parser.add_argument("--log", choices=("text", "json"), default="text", help="form of the log (%(default)s)")
+    parser.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        help="what is logged (text: warning, json: info, which tells of every session and turn)",
+    )
+    parser.add_argument("--metrics", action="store_true", help="answer /metrics for Prometheus (extra metrics)")
+    parser.add_argument(
+        "--otel", action="store_true", help="send traces and metrics to OpenTelemetry, as OTEL_* says (extra otel)"
+    )
+    parser.add_argument("--record", metavar="FOLDER", help="record every session: a stereo file and its events")
+
+
+def _demo(options: argparse.Namespace) -> int:
     from fastrtc.demos.command import make_stream
-    from fastrtc.errors import ConfigurationError, MissingExtraError
+    from fastrtc.serving import serve
 
     try:
         stream = make_stream(options)
-    except (ConfigurationError, MissingExtraError) as error:
+    except ConfigurationError as error:
         raise CommandError(str(error)) from error
-    _run(stream, options.host, options.port, "")
+    return serve(_settings(options), options.host, options.port, stream=stream)
 
 
-def _serve(options: argparse.Namespace) -> None:
+def _serve(options: argparse.Namespace) -> int:
+    from fastrtc.serving import serve
+
     path: str = options.path.rstrip("/")
     if path and not path.startswith("/"):
         raise CommandError(f'--path must begin with "/", for example --path /{path}')
-    _run(load_stream(options.target), options.host, options.port, path)
+    settings = _settings(options, target=options.target, path=path)
+    return serve(settings, options.host, options.port, workers=options.workers)
 
 
-def load_stream(target: str) -> Stream:
-    """Import the ``Stream`` that ``module:attribute`` names; modules are looked for in the working directory, too.
+def _settings(options: argparse.Namespace, **more: Any) -> ServeSettings:
+    from fastrtc.serving import ServeSettings
 
-    Raises:
-        CommandError: There is none; the message says what would help. An error inside the module is not caught.
-    """
-    from fastrtc.stream import Stream
-
-    module_name, _, attribute = target.partition(":")
-    if module_name.endswith(".py"):
-        dotted = module_name.removesuffix(".py").replace("/", ".")
-        raise CommandError(f"give the module, not the file: fastrtc serve {dotted}:{attribute or 'stream'}")
-    if not module_name or not attribute:
-        raise CommandError(f"say which stream, as MODULE:STREAM: fastrtc serve {module_name or 'app'}:stream")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise
-        raise CommandError(
-            f"there is no module {module_name!r} in {Path.cwd()} or among the installed packages; "
-            f"run the command where {module_name.split('.')[0]}.py is"
-        ) from error
-    found = getattr(module, attribute, None)
-    if isinstance(found, Stream):
-        return found
-    names = [name for name, value in vars(module).items() if isinstance(value, Stream)]
-    hint = f"; there is {module_name}:{names[0]}" if names else "; it has no Stream: stream = Stream(handler, ...)"
-    if not hasattr(module, attribute):
-        raise CommandError(f"the module {module_name!r} has nothing called {attribute!r}{hint}")
-    raise CommandError(f"{target} is no Stream but of type {type(found).__name__}{hint}")
-
-
-def make_app(stream: Stream, path: str = "") -> Starlette:
-    """An app with a stream's endpoints and its page, both under ``path``."""
-    from starlette.applications import Starlette
-    from starlette.responses import RedirectResponse
-    from starlette.routing import Mount, Route
-
-    app = Starlette()
-    stream.mount(app, path)
-    if path:
-        app.router.routes.append(Route("/", lambda _: RedirectResponse(f"{path}/")))
-        app.router.routes.append(Mount(path, routes=stream.page()))
-    else:
-        app.router.routes.extend(stream.page())
-    return app
-
-
-def _run(stream: Stream, host: str, port: int, path: str) -> None:
-    import uvicorn
-
-    with _listen(host, port) as listener:
-        app = make_app(stream, path)
-        config = uvicorn.Config(
-            app, log_level="warning", ws_per_message_deflate=False, timeout_graceful_shutdown=_SHUTDOWN_S
-        )
-        actual_port = listener.getsockname()[1]
-        shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        sys.stdout.write(f"Open http://{shown}:{actual_port}{path}/ and speak. Ctrl-C stops.\n")
-        if host not in _LOCAL_HOSTS:
-            sys.stdout.write(
-                "From other machines browsers give no microphone to http:// pages: put https:// in front.\n"
-            )
-        sys.stdout.flush()
-        uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if not 0 <= port <= MAX_PORT:
-        raise CommandError(f"--port must be from 0 to {MAX_PORT}, got {port}")
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # create_server lets the address be used again at once after a server has stopped.
-        return socket.create_server(address[:2], family=family)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise CommandError(
-                f"port {port} is in use, perhaps by another fastrtc; stop that or take another port: --port {port + 1}"
-            ) from error
-        raise CommandError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    if options.drain < 0:
+        raise CommandError(f"--drain must be seconds from 0, got {options.drain:g}")
+    level = options.log_level or ("info" if options.log == "json" else "warning")
+    return ServeSettings(
+        drain_s=options.drain,
+        log_format=options.log,
+        log_level=level,
+        metrics=options.metrics,
+        otel=options.otel,
+        record=options.record,
+        **more,
+    )
 
 
 if __name__ == "__main__":

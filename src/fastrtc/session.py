@@ -166,6 +166,11 @@ class Session:
         """Whether :meth:`close` has begun."""
         return self._closing is not None
 
+    @property
+    def queued_ms(self) -> float:
+        """Audio that waits to be played, in milliseconds."""
+        return 1000 * self._mouth.playout.queued_samples / self._mouth.rate_hz
+
     def receive_message(self, text: str) -> None:
         """Take a text message of the client.
 

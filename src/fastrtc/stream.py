@@ -75,7 +75,7 @@ class Stream:
         engine: The WebRTC engine, or its name: ``"wrtc"`` or ``"aiortc"``; None: ``FASTRTC_ENGINE``, else ``"wrtc"``.
         on_event: Called with a session's id and each of its events, on the app's loop.
         observers: Told what happens to sessions: metrics, traces, logs, recordings
-            (:class:`fastrtc.observe.observer.SessionObserver`).
+            (:class:`fastrtc.observe.SessionObserver`).
         drain_timeout: Seconds that running sessions may go on after SIGTERM, while new ones are refused; None: they
             end when the server does.
         authorize: Asked about everybody who wants a session, with a :class:`fastrtc.visitor.Visitor`: a function or
@@ -326,7 +326,7 @@ class Stream:
 
     def add_observer(self, observer: SessionObserver) -> None:
         """Tell one more observer about sessions that begin from now on."""
-        self._observers.members.append(observer)
+        self._observers.add(observer)
 
     def page(self, base: str = ".") -> list[BaseRoute]:
         """The routes of the built-in page: ``app.router.routes.extend(stream.page())``, or a ``Mount`` of them.
@@ -489,9 +489,7 @@ class Stream:
             host.warm_up()
 
         host.sessions.admits = True
-        drain_timeout = self.drain_timeout
-        drain = None if drain_timeout is None else lambda: host.drain(drain_timeout)
-        return while_serving(warm_up, self.close, self._health, drain)
+        return while_serving(warm_up, self.close, self._health, host.drain, self.drain_timeout)
 
 
 def _id_of(webrtc_data: str | WebRTCData) -> str:

@@ -40,15 +40,32 @@ class SessionObserver:
         """A session is over: its handler was shut down."""
 
 
+_everywhere: list[SessionObserver] = []
+
+
+def observe_all(observer: SessionObserver) -> None:
+    """Tell an observer about the sessions of every stream of this process that begin from now on."""
+    _everywhere.append(observer)
+
+
 class Observers:
-    """Several as one; a list that may grow while sessions run.
+    """Several as one: those of a stream, and those of the process.
 
     Args:
-        members: The first ones.
+        members: The stream's first ones.
     """
 
     def __init__(self, members: Sequence[SessionObserver] = ()) -> None:
-        self.members = list(members)
+        self._own = list(members)
+
+    @property
+    def members(self) -> list[SessionObserver]:
+        """All of them."""
+        return [*self._own, *_everywhere]
+
+    def add(self, observer: SessionObserver) -> None:
+        """One more for the stream."""
+        self._own.append(observer)
 
     def wrap_link(self, link: MediaLink, context: Context) -> MediaLink:
         """See :class:`SessionObserver`; the later ones stand nearer to the session."""

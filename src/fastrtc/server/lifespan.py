@@ -23,7 +23,8 @@ async def while_serving(
     warm_up: Callable[[], None],
     close: Callable[[], Awaitable[None]],
     health: Health,
-    drain: Callable[[], Awaitable[None]] | None = None,
+    drain: Callable[[float], Awaitable[None]],
+    drain_timeout_s: float | None,
 ) -> AsyncIterator[None]:
     """Load what the first session needs on a thread, and end all sessions when the app stops.
 
@@ -31,7 +32,8 @@ async def while_serving(
         warm_up: Loads.
         close: Ends all sessions.
         health: Told when the stream is ready.
-        drain: Lets sessions end by themselves when SIGTERM comes, before the server stops; None: they end with it.
+        drain: Lets sessions end by themselves when SIGTERM comes, before the server stops.
+        drain_timeout_s: How long; None: as long as the process says, or not at all.
     """
 
     async def warm() -> None:
@@ -40,10 +42,11 @@ async def while_serving(
 
     warming = asyncio.create_task(warm(), name="fastrtc-warm-up")
     try:
-        if drain is None:
+        timeout_s = the_termination.timeout_s if drain_timeout_s is None else drain_timeout_s
+        if timeout_s is None:
             yield
         else:
-            async with the_termination.draining(drain):
+            async with the_termination.draining(lambda: drain(timeout_s)):
                 yield
     finally:
         health.warm = False

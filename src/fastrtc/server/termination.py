@@ -22,9 +22,13 @@ class Termination:
     """Stands between SIGTERM and whoever handled it before (uvicorn, say), who is told when all drains are over.
 
     A second SIGTERM is passed on at once; SIGINT (Ctrl-C) never comes here.
+
+    Attributes:
+        timeout_s: For streams that say nothing: how long their sessions may go on; None: not at all.
     """
 
     def __init__(self) -> None:
+        self.timeout_s: float | None = None
         self._drains: dict[Drain, asyncio.AbstractEventLoop] = {}
         self._before: Any = None
         self._installed = False

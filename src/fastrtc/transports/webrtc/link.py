@@ -72,6 +72,10 @@ class WebRtcLink:
                 self._loop.call_soon_threadsafe(self._start_refresh)
         return BASE_DELAY_MS + self._stats.round_trip_ms / 2 + 2 * self._stats.remote_jitter_ms
 
+    async def stats(self) -> PeerStats:
+        """How the network does."""
+        return await self._peer.stats()
+
     async def close(self) -> None:
         """End the connection."""
         if self._refresh is not None:
