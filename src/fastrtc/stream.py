@@ -66,7 +66,7 @@ class Stream:
         rtp_params: ``RTCRtpSendParameters``: ``degradationPreference`` and ``encodings`` with ``maxBitrate``,
             ``maxFramerate`` or ``scaleResolutionDownBy``, for the video that the browser and this side send.
         rtc_configuration: ICE servers for the browser: a dict, or a function or coroutine function that makes one.
-        server_rtc_configuration: ICE servers for this side.
+        server_rtc_configuration: ``iceServers``, ``iceTransportPolicy`` and ``portRange`` (UDP ports) of this side.
         track_constraints: What the browser asks of its devices.
         additional_inputs: Gradio components whose values the handler gets.
         additional_outputs: Gradio components that additional outputs update.
@@ -136,7 +136,7 @@ class Stream:
         self.additional_output_components = additional_outputs
         self.ui_args = ui_args
         self.verbose = verbose
-        self._engine = engine
+        self.engine = engine
         self._on_event = on_event
         self.drain_timeout = drain_timeout
         self._observers = Observers(observers)
@@ -462,7 +462,7 @@ class Stream:
 
             self._made_signaling = Signaling(
                 self._host,
-                engine=self._engine,
+                engine=self.engine,
                 modality=self.modality,
                 mode=self.mode,
                 rtp_params=self.rtp_params,

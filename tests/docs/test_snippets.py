@@ -226,7 +226,7 @@ def test_a_command_is_one_that_there_is(page: str, command: str) -> None:
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         assert set(arguments) <= set(targets)
     elif program == "fastrtc":
-        options = cli._parser(with_call=arguments[:1] == ["call"]).parse_args(arguments)
+        options = cli._parser(arguments[0]).parse_args(arguments)
         assert isinstance(options, argparse.Namespace)
     else:
         assert program in ("pip", "python", "uvicorn")

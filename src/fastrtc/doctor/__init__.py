@@ -1,0 +1,1 @@
+"""``fastrtc doctor``: what keeps a voice service from connecting, and what to change."""
