@@ -267,3 +267,15 @@ def test_offers_that_go_one_way_are_answered(mode: Any, direction: str, engine: 
     with serving(make_app(stream)) as served:
         result = asyncio.run(run(served.url))
     assert result == ((0,) if mode == "send" else 48_000)
+
+
+@pytest.mark.parametrize(("verbose", "said"), [(True, "/talk/webrtc/offer"), (False, "")])
+def test_a_stream_says_where_it_is_unless_told_not_to(
+    capsys: pytest.CaptureFixture[str], verbose: bool, said: str
+) -> None:
+    app = Starlette()
+    Stream(ReplyOnPause(answers), modality="audio", verbose=verbose).mount(app, "/talk")
+    with serving(app):
+        told = capsys.readouterr().err
+    assert said in told
+    assert bool(told) is verbose

@@ -15,6 +15,9 @@ from fastrtc.server.termination import the_termination
 if TYPE_CHECKING:
     from fastrtc.server.health import Health
 
+GRADIO_PREFIX = "/gradio_api/fastrtc"
+"""Where the endpoints are inside a Gradio app."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -55,7 +58,9 @@ async def while_serving(
 
 
 def say_hello(path: str) -> None:
-    """Say where the endpoints are."""
+    """Say where the endpoints are; of a page that Gradio serves, Gradio says it."""
+    if path.startswith(GRADIO_PREFIX):
+        return
     sys.stderr.write(f"fastrtc: voice sessions at {path}/webrtc/offer and {path}/websocket/offer\n")
 
 

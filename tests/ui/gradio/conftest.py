@@ -134,12 +134,13 @@ def sentence(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def launch_browser(gradio_playwright: Playwright, chromium: str) -> Iterator[Callable[..., Browser]]:
-    """Start a Chromium: ``launch_browser(microphone=file, allowed=False)``."""
+    """Start a Chromium: ``launch_browser(microphone=file, camera=file, allowed=False)``."""
     browsers: list[Browser] = []
 
-    def start(*, microphone: Path | None = None, allowed: bool = True) -> Browser:
+    def start(*, microphone: Path | None = None, camera: Path | None = None, allowed: bool = True) -> Browser:
         flags = [flag for flag in CHROMIUM_FLAGS if allowed or flag != "--use-fake-ui-for-media-stream"]
         flags += [f"--use-file-for-fake-audio-capture={microphone}"] if microphone else []
+        flags += [f"--use-file-for-fake-video-capture={camera}"] if camera else []
         flags += [] if allowed else ["--deny-permission-prompts"]
         browsers.append(gradio_playwright.chromium.launch(executable_path=chromium, args=flags))
         return browsers[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,11 @@ import gradio as gr
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+from tests.interop.browser.camera import write_camera
 
 from fastrtc import (
     AdditionalOutputs,
+    AsyncAudioVideoStreamHandler,
     CloseStream,
     ReplyOnPause,
     Stream,
@@ -22,6 +25,7 @@ from fastrtc import (
     WebRTC,
     WebRTCData,
     WebRTCError,
+    wait_for_item,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -348,6 +352,76 @@ def test_a_camera_is_shown_as_the_function_changed_it(
     assert frame["width"] / frame["height"] == pytest.approx(width / height, rel=0.02)
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(shown).to_be_hidden()
+
+
+class Mirror(AsyncAudioVideoStreamHandler):
+    """Gives sound back as it is, and pictures upside down."""
+
+    def __init__(self) -> None:
+        super().__init__(input_sample_rate=RATE_HZ, output_sample_rate=RATE_HZ)
+        self.sound: asyncio.Queue[Any] = asyncio.Queue()
+        self.pictures: asyncio.Queue[Any] = asyncio.Queue(1)
+
+    async def start_up(self) -> None: ...
+
+    async def receive(self, frame: Any) -> None:
+        self.sound.put_nowait(frame)
+
+    async def emit(self) -> Any:
+        return await wait_for_item(self.sound)
+
+    async def video_receive(self, frame: Any) -> None:
+        if not self.pictures.full():
+            self.pictures.put_nowait(frame)
+
+    async def video_emit(self) -> Any:
+        return np.ascontiguousarray((await self.pictures.get())[::-1])
+
+    def copy(self) -> Mirror:
+        return Mirror()
+
+
+# Mean brightness of the upper and of the lower half of what a video element shows.
+HALVES = """(video) => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 8, height: 8 });
+  canvas.getContext("2d").drawImage(video, 0, 0, 8, 8);
+  const { data } = canvas.getContext("2d").getImageData(0, 0, 8, 8);
+  const half = (start) => data.slice(start, start + 128).filter((_, i) => i % 4 < 3).reduce((a, b) => a + b) / 96;
+  return [half(0), half(128)];
+}"""
+
+
+def test_a_camera_and_a_microphone_come_back(
+    launch_page: Any, launch_browser: Any, open_page: Any, tmp_path: Path
+) -> None:
+    scene = np.full((480, 640, 3), 220, np.uint8)
+    scene[240:] = 20
+    camera = write_camera(tmp_path / "camera.y4m", scene)
+    stream = Stream(Mirror(), modality="audio-video")
+    page: Page = open_page(launch_browser(camera=camera), launch_page(stream.ui))
+    page.get_by_role("button", name="Start", exact=True).click()
+    reply, own = page.locator("video.reply"), page.locator("video.own")
+    for video in (reply, own):
+        expect(video).to_be_visible()
+        page.wait_for_function("(video) => video.videoWidth > 2", arg=video.element_handle())
+    up, down = own.evaluate(HALVES)
+    assert up > down + 150
+    page.wait_for_function(
+        f"(video) => {{ const [up, down] = ({HALVES})(video); return down > up + 150; }}", arg=reply.element_handle()
+    )
+    # The browser's own microphone beeps once a second.
+    page.wait_for_function("loudest > 0.1")
+    inset, frame = own.bounding_box(), reply.bounding_box()
+    assert inset is not None
+    assert frame is not None
+    assert inset["width"] < frame["width"] / 2
+    assert own.evaluate("(video) => getComputedStyle(video).transform") == "matrix(-1, 0, 0, 1, 0, 0)"
+    page.get_by_role("button", name="Mute").click()
+    expect(page.locator(".state")).to_have_text("Muted")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    for video in (reply, own):
+        expect(video).to_be_hidden()
+    eventually(page, lambda: not stream.connections)
 
 
 def test_a_login_protects_the_sessions_too(launch_page: Any, launch_browser: Any, open_page: Any) -> None:

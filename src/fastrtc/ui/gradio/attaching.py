@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from fastrtc.server.lifespan import GRADIO_PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from enum import Enum
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from fastrtc.outputs import AdditionalOutputs, WebRTCData
-
-PREFIX = "/gradio_api/fastrtc"
 
 
 class ComponentStream(Protocol):
@@ -86,11 +86,11 @@ class Attachments:
         Returns:
             Their prefix, without the path at which the app itself is mounted.
         """
-        prefix = f"{PREFIX}/{self._token}"
+        prefix = f"{GRADIO_PREFIX}/{self._token}"
         if app not in self._serving:
-            inner = Starlette(routes=stream.page("."))
-            stream.mount(inner)
-            app.router.routes.insert(0, Mount(prefix, inner))
+            inner = Starlette()
+            stream.mount(inner, prefix)
+            app.router.routes[:0] = [*inner.routes, Mount(prefix, routes=stream.page("."))]
             self._serving[app] = asyncio.get_running_loop().create_task(_serve(inner), name="fastrtc-gradio")
         return prefix + "/"
 
