@@ -12,11 +12,20 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SPEECH = ROOT.parent / "shared" / "speech"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+REAL_TIME = ("examples", "guide", "interop", "migration", "network", "transports/webrtc", "ui")
+"""Folders whose tests play audio at its own pace between real peers; two of them at once would starve each other."""
 MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-tests", action="store_true", help="fail a run in which no test was executed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With ``-n 2`` one process runs the tests in real time, one after the other, and the other all the rest."""
+    for item in items:
+        if item.path.relative_to(ROOT / "tests").as_posix().startswith(tuple(f"{folder}/" for folder in REAL_TIME)):
+            item.add_marker(pytest.mark.xdist_group("real-time"))
 
 
 @pytest.hookimpl(trylast=True)
