@@ -31,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"transports", "observe"}),
     frozenset({"server", "ui"}),
     frozenset({"stream"}),
-    frozenset({"testing", "client", "demos", "doctor", "cli"}),
+    frozenset({"testing", "client", "demos", "doctor", "cli", "serving", "workers"}),
 )
 LAYER_OF = {unit: number for number, layer in enumerate(LAYERS) for unit in layer}
 TOP = len(LAYERS) - 1

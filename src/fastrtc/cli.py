@@ -1,33 +1,23 @@
-"""The ``fastrtc`` command: ``demo``, ``serve``, ``call`` and ``doctor``."""
+"""The ``fastrtc`` command: ``demo``, ``serve``, ``call``, ``doctor`` and ``inspect``."""
 
 from __future__ import annotations
 
 import argparse
-import errno
-import importlib
 import importlib.metadata
-import socket
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastrtc.demos.command import add_arguments as add_demo_arguments
+from fastrtc.errors import ConfigurationError, MissingExtraError
+from fastrtc.serving import CommandError
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
-    from fastrtc.stream import Stream
+    from fastrtc.serving import ServeSettings
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7860
-MAX_PORT = 65_535
-_SHUTDOWN_S = 5
-_LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
-
-
-class CommandError(Exception):
-    """The command cannot do what it was asked to; the message says what would help."""
+DEFAULT_DRAIN_S = 30.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 for a wrong use.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = _parser(arguments[0] if arguments else "").parse_args(arguments)
+    options = _parser("".join(arguments[:1])).parse_args(arguments)
     try:
         status: int | None = options.run(options)
-    except CommandError as error:
+    except (CommandError, MissingExtraError) as error:
         sys.stderr.write(f"fastrtc: {error}\n")
         return 2
     except KeyboardInterrupt:
@@ -51,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status or 0
 
 
-def _parser(command_name: str) -> argparse.ArgumentParser:
-    """The parser; only the command that was named declares what needs heavy imports."""
+def _parser(given: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fastrtc", description="Real-time voice services from Python functions.")
     parser.add_argument("--version", action="version", version=f"fastrtc {importlib.metadata.version('fastrtc')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -60,26 +49,45 @@ def _parser(command_name: str) -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="serve something to talk to, with its page: echo, talk or computer")
     add_demo_arguments(demo)
     _add_address(demo)
+    _add_running(demo)
     demo.set_defaults(run=_demo)
 
     serve = commands.add_parser("serve", help="serve the Stream of a module, with a page to talk to it")
     serve.add_argument(
-        "target", metavar="MODULE:STREAM", help="for example app:stream, for `stream = Stream(...)` in app.py"
+        "target",
+        metavar="MODULE:STREAM",
+        help="for example app:stream, for `stream = Stream(...)` in app.py; or a FastAPI or Starlette app",
     )
     serve.add_argument("--path", default="", help="prefix of the page and the endpoints, for example /voice")
     _add_address(serve)
+    serve.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes; each takes sessions up to the stream's concurrency_limit (%(default)s)",
+    )
+    _add_running(serve)
     serve.set_defaults(run=_serve)
 
+    inspect = commands.add_parser("inspect", help="draw a recorded session and say how its turns went")
+    if given == "inspect":
+        from fastrtc.client import inspection
+
+        inspection.add_arguments(inspect)
+        inspect.set_defaults(run=inspection.main)
+
     call = commands.add_parser("call", help="talk to a server with a recorded file, and record the reply")
-    if command_name == "call":
+    if given == "call":
         from fastrtc.client import command
 
         command.add_arguments(call)
         call.set_defaults(run=command.main)
 
     doctor = commands.add_parser("doctor", help="look for what keeps a voice service from connecting")
-    if command_name == "doctor":
+    if given == "doctor":
         from fastrtc.doctor import command as doctor_command
+        from fastrtc.serving import load_stream
 
         doctor_command.add_arguments(doctor)
         doctor.set_defaults(run=lambda options: doctor_command.main(options, load_stream))

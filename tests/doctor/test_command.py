@@ -67,7 +67,7 @@ def test_the_servers_of_a_stream(quick, capsys, monkeypatch):
         server_rtc_configuration={"iceServers": [{"urls": "stun:s"}], "portRange": [50_000, 50_199]},
         concurrency_limit=3,
     )
-    monkeypatch.setattr("fastrtc.cli.load_stream", lambda target: {"app:stream": stream}[target])
+    monkeypatch.setattr("fastrtc.serving.load_stream", lambda target: {"app:stream": stream}[target])
     status, shown = run(capsys, "app:stream", "--json")
     findings = json.loads(shown.out)["findings"]
     assert status == 1
@@ -79,7 +79,7 @@ def test_the_servers_of_a_stream(quick, capsys, monkeypatch):
 
 
 def test_a_stream_without_turn_is_a_note(quick, capsys, monkeypatch):
-    monkeypatch.setattr("fastrtc.cli.load_stream", lambda _target: stream_of())
+    monkeypatch.setattr("fastrtc.serving.load_stream", lambda _target: stream_of())
     status, shown = run(capsys, "app:stream")
     assert status == 0
     assert "no TURN server" in shown.out
