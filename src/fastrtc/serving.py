@@ -126,7 +126,7 @@ def serve(settings: ServeSettings, host: str, port: int, *, workers: int = 1, st
             import uvicorn
 
             set_up(settings)
-            app = load_app(settings) if stream is None else make_app(stream, settings)
+            app = load_app(settings) if stream is None else _with_metrics(make_app(stream, settings.path), settings)
             _say_where(listener, host, settings.path)
             uvicorn.Server(uvicorn_config(app, settings)).run(sockets=[listener])
             return 0
@@ -154,11 +154,10 @@ def load_app(settings: ServeSettings) -> Starlette:
 
     found = load_target(settings.target)
     if not isinstance(found, Starlette):
-        return make_app(found, settings)
+        return _with_metrics(make_app(found, settings.path), settings)
     if settings.path:
         raise CommandError(f"{settings.target} is an app with paths of its own: --path is for streams")
-    _add_metrics(found, settings)
-    return found
+    return _with_metrics(found, settings)
 
 
 def load_stream(target: str) -> Stream:
@@ -212,13 +211,12 @@ def load_target(target: str) -> Stream | Starlette:
     raise CommandError(f"{target} is no Stream but of type {type(found).__name__}{hint}")
 
 
-def make_app(stream: Stream, settings: ServeSettings) -> Starlette:
-    """An app with a stream's endpoints and its page, both under ``settings.path``."""
+def make_app(stream: Stream, path: str = "") -> Starlette:
+    """An app with a stream's endpoints and its page, both under ``path``."""
     from starlette.applications import Starlette
     from starlette.responses import RedirectResponse
     from starlette.routing import Mount, Route
 
-    path = settings.path
     app = Starlette()
     stream.mount(app, path)
     # The app has no routes of its own, so the short names are free.
@@ -229,7 +227,6 @@ def make_app(stream: Stream, settings: ServeSettings) -> Starlette:
         if isinstance(route, Route) and route.path == f"{path}/webrtc/{name}"
     ]
     app.router.routes.extend(short)
-    _add_metrics(app, settings)
     if path:
         app.router.routes.append(Route("/", lambda _: RedirectResponse(f"{path}/")))
         app.router.routes.append(Mount(path, routes=stream.page()))
@@ -238,13 +235,16 @@ def make_app(stream: Stream, settings: ServeSettings) -> Starlette:
     return app
 
 
-def _add_metrics(app: Starlette, settings: ServeSettings) -> None:
+def _with_metrics(app: Starlette, settings: ServeSettings) -> Starlette:
     if settings.metrics_path is not None:
         from starlette.routing import Route
 
         from fastrtc.observe.prometheus import metrics_endpoint
 
-        app.router.routes.append(Route(settings.metrics_path, metrics_endpoint))
+        # With a path, its page answers everything below that; without one, an app's own routes come first.
+        place = len(app.router.routes) if not settings.path else 0
+        app.router.routes.insert(place, Route(settings.metrics_path, metrics_endpoint))
+    return app
 
 
 def _say_where(listener: socket.socket, host: str, path: str) -> None:
