@@ -7,11 +7,11 @@ import inspect
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from fastrtc.audio import PCM, float_to_int16
@@ -34,6 +34,7 @@ from fastrtc.link import MediaLink
 from fastrtc.media.resample import LiveResampler
 from fastrtc.mouth import Mouth
 from fastrtc.outputs import AdditionalOutputs
+from fastrtc.speech.recognition_pool import recognition_pool
 from fastrtc.wire import messages as wire
 
 logger = logging.getLogger(__name__)
@@ -330,13 +331,23 @@ class Session:
         self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
     ) -> None:
         """Run ``work`` on the process's small pool."""
+        _compute_pool().submit(self._reporting(work, then, failed))
 
+    def recognise(
+        self, key: Hashable, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        """Run ``work`` on the process's threads for speech recognition, in place of the one of this key that waits."""
+        recognition_pool().submit((self.id, key), self._reporting(work, then, failed))
+
+    def _reporting(
+        self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> Callable[[], None]:
         def run() -> None:
             result: list[T] = []
             if run_supervised(lambda: result.append(work()), lambda error: self.post(lambda: failed(error))):
                 self.post(lambda: then(result[0]))
 
-        _compute_pool().submit(self._variables.copy().run, run)
+        return partial(self._variables.copy().run, run)
 
     def run_callback(self, call: Callable[[], Any], *, is_async: bool) -> None:
         """Run user code that is no reply."""

@@ -71,6 +71,20 @@ class Talk:
         return np.concatenate(self.parts)
 
 
+class Slow(Rehearsal):
+    """Its recogniser answers when it is told to."""
+
+    asked: tuple[Callable[[], None], ...] = ()
+
+    def recognise(self, key: Any, work: Any, then: Any, failed: Any) -> None:
+        self.asked = (*self.asked[:1], lambda: then(work()))
+
+    def answer(self) -> None:
+        first, *waiting = self.asked
+        self.asked = tuple(waiting)
+        first()
+
+
 def echo(audio: tuple[int, Any]) -> Iterator[Any]:
     yield audio
 
@@ -222,22 +236,15 @@ def test_what_is_said_while_the_recogniser_is_slow_is_not_lost() -> None:
     talk.say("computer")
     talk.say("time", 1.0)
     talk.pause(3)
-    held: list[Callable[[], None]] = []
-
-    class Slow(Rehearsal):
-        def compute(self, work: Any, then: Any, failed: Any) -> None:
-            result = work()
-            held.append(lambda: then(result))
-
     handler = ReplyOnStopWords(
         echo, ["computer"], input_sample_rate=RATE, algo_options=EXACT, model=talk.vad, stt_model=ReadsSamples()
     )
     rehearsal = Slow(handler, RATE)
     rehearsal.hear(talk.pcm)
-    # One question at a time, whatever was said meanwhile.
-    assert len(held) == 1
-    while held and not rehearsal.calls:
-        held.pop(0)()
+    # One question is asked and the newest of the others waits, whatever was said meanwhile.
+    assert len(rehearsal.asked) == 2
+    while rehearsal.asked and not rehearsal.calls:
+        rehearsal.answer()
         rehearsal.silence(0.5)
     (call,) = rehearsal.calls
     assert spoken(call.audio)["time"] == 1.0
@@ -247,21 +254,14 @@ def test_what_is_said_while_the_recogniser_is_slow_is_not_lost() -> None:
 def test_muting_forgets_what_the_recogniser_was_asked() -> None:
     talk = Talk()
     talk.say("computer")
-    held: list[Callable[[], None]] = []
-
-    class Slow(Rehearsal):
-        def compute(self, work: Any, then: Any, failed: Any) -> None:
-            result = work()
-            held.append(lambda: then(result))
-
     rehearsal = Slow(
         ReplyOnStopWords(echo, ["computer"], input_sample_rate=RATE, model=talk.vad, stt_model=ReadsSamples()), RATE
     )
     rehearsal.hear(talk.pcm)
     rehearsal.driver.mute(True)
-    for answer in held:
-        answer()
-    assert held
+    assert rehearsal.asked
+    while rehearsal.asked:
+        rehearsal.answer()
     assert stopwords(rehearsal) == 0
 
 
@@ -280,6 +280,79 @@ def test_a_recogniser_that_raises_is_reported_and_asked_again() -> None:
     rehearsal = rehearse(talk, Fails())
     assert [str(error) for error in rehearsal.errors] == ["out of memory"]
     assert len(rehearsal.calls) == 1
+
+
+def test_the_whole_utterance_on_request() -> None:
+    talk = Talk()
+    talk.say("hello", 2.0)
+    talk.pause(2)
+    talk.say("please")
+    talk.say("computer")
+    talk.say("time", 1.0)
+    talk.pause(1)
+    rehearsal = rehearse(talk, ReadsSamples(), include_stop_word=True)
+    (call,) = rehearsal.calls
+    assert spoken(call.audio) == {"please": 0.5, "computer": 0.5, "time": 1.0}
+
+
+def test_what_follows_a_pause_begins_shortly_before_its_first_sound() -> None:
+    talk = Talk()
+    talk.say("computer")
+    talk.pause(0.6)
+    talk.say("time", 1.0)
+    talk.pause(1)
+    rehearsal = rehearse(talk, ReadsSamples(), algo_options=AlgoOptions(longest_silence_s=0.3))
+    (call,) = rehearsal.calls
+    silence_s = np.flatnonzero(call.audio)[0] / RATE
+    assert 0.0 <= silence_s <= 0.1
+    assert spoken(call.audio) == {"time": 1.0}
+
+
+def test_a_stop_word_that_nothing_follows_is_forgotten_in_time() -> None:
+    talk = Talk()
+    talk.say("computer")
+    talk.pause(3)
+    talk.say("time")
+    talk.pause(1)
+    talk.say("computer")
+    talk.pause(1.5)
+    talk.say("please", 3.0)
+    talk.pause(1)
+    rehearsal = rehearse(talk, ReadsSamples(), stop_word_timeout_s=2.0)
+    assert stopwords(rehearsal) == 2
+    assert [spoken(call.audio) for call in rehearsal.calls] == [{"please": 3.0}]
+    logged = [json.loads(message)["data"] for message in rehearsal.link.messages if "log" in message]
+    assert logged.count("stopword_timeout") == 1
+
+
+@pytest.mark.parametrize(("wait_s", "answered"), [(1.0, True), (6.0, False)])
+def test_for_a_while_after_a_reply_no_stop_word_is_needed(wait_s: float, answered: bool) -> None:
+    talk = Talk()
+    talk.say("computer")
+    talk.say("time")
+    talk.pause(2)  # The reply plays for half of it.
+    talk.pause(wait_s)
+    talk.say("please", 0.8)
+    talk.pause(1)
+    rehearsal = rehearse(talk, ReadsSamples(), follow_up_s=3.0)
+    rehearsal.silence(1)
+    assert stopwords(rehearsal) == 1
+    given = [set(spoken(call.audio)) - {"computer"} for call in rehearsal.calls]
+    assert given == ([{"time"}, {"please"}] if answered else [{"time"}])
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"sensitivity": 1.1}, "sensitivity must be a number from 0 to 1"),
+        ({"stop_word_timeout_s": 0}, "timeout_s must be a positive number"),
+        ({"follow_up_s": -1}, "follow_up_s must be zero or a positive number"),
+        ({"wake_word_engine": "porcupine"}, "wake_word_engine must be"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        ReplyOnStopWords(echo, ["computer"], **options)
 
 
 def test_trigger_response_needs_no_stop_word() -> None:
@@ -340,14 +413,14 @@ def test_windows_from_before_it_listened_are_no_speech_to_ask_about() -> None:
     stt, heard, errors = ReadsSamples(), [], []
 
     class AtOnce:
-        def compute(self, work: Any, then: Any, failed: Any) -> None:
+        def recognise(self, key: Any, work: Any, then: Any, failed: Any) -> None:
             then(work())
 
     handler = ReplyOnStopWords(echo, ["computer"], input_sample_rate=RATE, model=ScriptedVad(), stt_model=stt)
     ring = AudioRing(RATE)
     ring.append(np.full(RATE + 512, WORDS["computer"], np.int16))
     gate = Endpoint.of(handler).settings.gate
-    wake = WakeListener(handler, ring, gate, AtOnce(), lambda end, windows: heard.append(end), errors.append)
+    wake = WakeListener(handler, ring, gate, AtOnce(), lambda found: heard.append(found.end), errors.append)
     wake.begin(RATE + 512)
     for start in range(0, RATE, 512):
         wake.hear(SpeechWindow(start, start + 512, 0.9))
@@ -362,9 +435,27 @@ def test_windows_from_before_it_listened_are_no_speech_to_ask_about() -> None:
 def test_copies_have_the_same_settings_and_share_the_recogniser() -> None:
     stt, vad = ReadsSamples(), ScriptedVad()
     handler = ReplyOnStopWords(
-        echo, ["computer"], None, EXACT, None, False, "mono", 16_000, None, RATE, vad, True, stt_model=stt
+        echo,
+        ["computer"],
+        None,
+        EXACT,
+        None,
+        False,
+        "mono",
+        16_000,
+        None,
+        RATE,
+        vad,
+        True,
+        stt_model=stt,
+        sensitivity=0.7,
+        include_stop_word=True,
+        stop_word_timeout_s=4,
+        follow_up_s=3,
     )
     copy = handler.copy()
+    for name in ("sensitivity", "stop_word_options"):
+        assert getattr(copy, name) == getattr(handler, name)
     assert type(copy) is ReplyOnStopWords
     for name in ("fn", "stop_words", "algo_options", "can_interrupt", "output_sample_rate", "model", "needs_args"):
         assert getattr(copy, name) == getattr(handler, name)
@@ -375,7 +466,8 @@ def test_it_takes_what_reply_on_pause_takes_and_stop_words_second() -> None:
     pause = list(inspect.signature(ReplyOnPause).parameters)
     words = list(inspect.signature(ReplyOnStopWords).parameters)
     assert words[:2] == ["fn", "stop_words"]
-    assert [name for name in words if name not in ("stop_words", "stt_model")] == pause
+    own = {"stop_words", "stt_model", "sensitivity", "include_stop_word", "stop_word_timeout_s", "follow_up_s"}
+    assert [name for name in words if name not in own | {"wake_word_engine"}] == pause
 
 
 def test_without_a_recogniser_the_session_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fastrtc.audio import PCM
@@ -98,6 +98,15 @@ class Computer(Protocol):
         self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
     ) -> None:
         """Run ``work`` off the media clock; its result goes to ``then`` (its error to ``failed``) back on it."""
+        ...
+
+    def recognise(
+        self, key: Hashable, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        """The same on the threads that recognise speech: one work of each key at a time, and one that waits.
+
+        A newer work of the same key takes the place of the one that waits, whose ``then`` is never called.
+        """
         ...
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+from fastrtc.errors import ConfigurationError
+from fastrtc.handlers.attention import StopWordOptions
 from fastrtc.handlers.base import Layout
 from fastrtc.handlers.reply_on_pause import ReplyFn, ReplyOnPause
 from fastrtc.replies import Reply
+from fastrtc.speech.micro_wake_words import MicroSpotter
 from fastrtc.speech.protocol import SpeechToText
 from fastrtc.speech.recogniser import get_stt_model
-from fastrtc.speech.stop_words import StopWords
+from fastrtc.speech.spotting import Spotter, spotter_for
+from fastrtc.speech.stop_words import SAME_SOUND, StopWords
 from fastrtc.turns.options import AlgoOptions
 from fastrtc.vad.protocol import ModelOptions, PauseDetectionModel
 from fastrtc.wire.messages import create_message
+
+WakeWordEngine: TypeAlias = Literal["pymicro-wakeword"]
 
 
 class ReplyOnStopWords(ReplyOnPause):
@@ -24,7 +31,7 @@ class ReplyOnStopWords(ReplyOnPause):
 
     Args:
         fn: As of ``ReplyOnPause``; its audio begins where the stop word ends.
-        stop_words: Words or phrases; case and punctuation do not count.
+        stop_words: Words or phrases; case and punctuation do not count, and what sounds the same is the same.
         startup_fn: As of ``ReplyOnPause``, like all that follow.
         algo_options: When the turn after the stop word starts and ends.
         model_options: Options of ``model``.
@@ -40,9 +47,19 @@ class ReplyOnStopWords(ReplyOnPause):
         idle_fn: Called when nobody has spoken for ``algo_options.idle_timeout_s``.
         on_dtmf: Called with each key that a caller presses on a telephone.
         captions: As of ``ReplyOnPause``; True means ``stt_model``.
+        sensitivity: From 0 to 1: how much like a stop word a sound must be. Higher misses fewer and takes more for one
+            that are none. With a recogniser other than Moonshine it is the distance in sound that is let pass, times
+            five: 0.1 at 0.5 (:func:`fastrtc.speech.sounds.distance`).
+        include_stop_word: ``fn`` gets the whole utterance with the stop word in it, not only what follows.
+        stop_word_timeout_s: After a stop word, speech is waited for this long; then another stop word is needed. None:
+            without end.
+        follow_up_s: For this long after a reply, what the user says needs no stop word.
+        wake_word_engine: ``"pymicro-wakeword"`` (the extra ``wakeword``) listens for "alexa", "hey jarvis",
+            "hey mycroft" or "okay nabu" with a small network for each, in place of a recogniser.
 
     Raises:
         ConfigurationError: No stop word, ``fn`` cannot be called, or an option cannot work.
+        MissingExtraError: The wake-word engine is not installed.
     """
 
     def __init__(
@@ -65,6 +82,11 @@ class ReplyOnStopWords(ReplyOnPause):
         idle_fn: Callable[..., Any] | None = None,
         on_dtmf: Callable[[str], Any] | None = None,
         captions: bool | SpeechToText = False,
+        sensitivity: float = 0.5,
+        include_stop_word: bool = False,
+        stop_word_timeout_s: float | None = None,
+        follow_up_s: float = 0.0,
+        wake_word_engine: WakeWordEngine | None = None,
     ) -> None:
         super().__init__(
             fn,
@@ -84,8 +106,19 @@ class ReplyOnStopWords(ReplyOnPause):
             captions=stt_model if captions is True and stt_model is not None else captions,
         )
         self.stop_words = stop_words
-        self._wanted = StopWords(stop_words)
+        if not 0 <= sensitivity <= 1:
+            raise ConfigurationError(f"sensitivity must be a number from 0 to 1, got {sensitivity!r}")
+        if wake_word_engine not in (None, "pymicro-wakeword"):
+            raise ConfigurationError(f'wake_word_engine must be "pymicro-wakeword" or None, got {wake_word_engine!r}')
+        self.sensitivity = sensitivity
+        self.wake_word_engine = wake_word_engine
+        self.stop_word_options = StopWordOptions(
+            include_stop_word, math.inf if stop_word_timeout_s is None else stop_word_timeout_s, follow_up_s
+        )
+        self._wanted = StopWords(stop_words, 2 * SAME_SOUND * sensitivity)
         self._stt_model = stt_model
+        if wake_word_engine is not None:
+            self.spotter()  # So that a word that it does not know is an error now.
 
     @property
     def stt_model(self) -> SpeechToText:
@@ -101,15 +134,34 @@ class ReplyOnStopWords(ReplyOnPause):
     def copy(self) -> ReplyOnStopWords:
         """A new handler with the same settings and the same recogniser."""
         fn, *others = self._arguments()
+        options = self.stop_word_options
         return ReplyOnStopWords(
             fn,
             self.stop_words,
             *others,
-            stt_model=self.stt_model,
+            stt_model=self.stt_model if self.wake_word_engine is None else self._stt_model,
             on_interrupt=self.on_interrupt,
             idle_fn=self.idle_fn,
             on_dtmf=self._key_fn,
             captions=self.captions or False,
+            sensitivity=self.sensitivity,
+            include_stop_word=options.include_stop_word,
+            stop_word_timeout_s=options.timeout_s if math.isfinite(options.timeout_s) else None,
+            follow_up_s=options.follow_up_s,
+            wake_word_engine=self.wake_word_engine,
+        )
+
+    def spotter(self) -> Spotter:
+        """What looks for the stop words in a session's speech.
+
+        Raises:
+            MissingExtraError: No recogniser was given, and the default one cannot be had.
+        """
+        if self.wake_word_engine is not None:
+            return MicroSpotter(self._wanted, self.sensitivity)
+        overridden = type(self).stop_word_detected is not ReplyOnStopWords.stop_word_detected
+        return spotter_for(
+            self.stt_model, self._wanted, self.stop_word_detected if overridden else None, self.sensitivity
         )
 
     def stop_word_detected(self, text: str) -> bool:

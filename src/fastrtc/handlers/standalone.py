@@ -7,20 +7,20 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastrtc.audio import PCM, mono_int16
+from fastrtc.handlers.attention import Attention
 from fastrtc.handlers.endpoint import Endpoint
 from fastrtc.handlers.hearing import Ear
 from fastrtc.handlers.listening import judge_all
 from fastrtc.handlers.reply import values_of
-from fastrtc.handlers.wake import LONGEST_S, RestOfWord, WakeListener
+from fastrtc.handlers.wake import LONGEST_S, Heard, WakeListener
 from fastrtc.media.ring import AudioRing
 from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.machine import CancelReply, Decision, Floor, HoldReply, StartReply, TurnMachine
-from fastrtc.turns.user_turn import AskDetector
+from fastrtc.turns.user_turn import AskDetector, UserState
 
 if TYPE_CHECKING:
     from fastrtc.handlers.base import AudioFrame
@@ -137,6 +137,12 @@ class StandaloneTurns:
         """Part of ``Computer``: at once, and an error reaches the caller of ``receive``."""
         then(work())
 
+    def recognise(
+        self, key: Hashable, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        """Part of ``Computer``, the same."""
+        self.compute(work, then, failed)
+
     def _judged(self, window: SpeechWindow) -> None:
         self._carry_out(self._machine.hear(window, self._ring.end))
 
@@ -217,35 +223,44 @@ class StandaloneStopWords(StandaloneTurns):
 
     def __init__(self, handler: ReplyOnStopWords) -> None:
         super().__init__(handler)
-        self._awake = False
-        self._after = 0
-        self._rest = RestOfWord(0, self._endpoint.settings)
+        settings = self._endpoint.settings
+        self._attention = Attention(settings, handler.stop_word_options)
         self._send_stopword = handler.send_stopword
-        gate = self._endpoint.settings.gate
-        self._wake = WakeListener(handler, self._ring, gate, self, self._stop_word_heard, _raise)
+        self._wake = WakeListener(handler, self._ring, settings.gate, self, self._stop_word_heard, _raise)
+
+    def receive(self, frame: AudioFrame) -> None:
+        super().receive(frame)
+        with self._lock:
+            if self._attention.given_up(self._ring.end, self._machine.user_state is not UserState.SILENT):
+                self._wake.begin(self._ring.end)
+
+    def _finish(self, values: Iterator[Any] | AsyncIterator[Any]) -> None:
+        super()._finish(values)
+        with self._lock:
+            if not self._attention.awake and not self._machine.busy and self._attention.stay(self._ring.end):
+                self._wake.begin(self._ring.end)
 
     def _judged(self, window: SpeechWindow) -> None:
-        if self._awake:
-            for heard in self._rest.take(window):
+        if self._attention.awake:
+            for heard in self._attention.take(window):
                 super()._judged(heard)
-            self._after = max(self._after, self._rest.end)
         elif self._machine.floor is Floor.FREE or self._handler.can_interrupt:
             self._wake.hear(window)
 
-    def _stop_word_heard(self, end: int, _missed: list[SpeechWindow]) -> None:
-        # Nothing was missed: the recogniser answers before the next window.
+    def _stop_word_heard(self, heard: Heard) -> None:
         self._send_stopword()
         self._carry_out(self._machine.cancel("stopword"))
-        self._awake, self._after = True, end
-        self._rest = RestOfWord(end, self._endpoint.settings)
+        self._attention.wake(heard)
+        for window in heard.missed:
+            self._judged(window)
 
     def _carry_out(self, decisions: list[Decision]) -> None:
         for decision in decisions:
             super()._carry_out([self._without_stop_word(decision) if isinstance(decision, StartReply) else decision])
 
     def _without_stop_word(self, start: StartReply) -> StartReply:
-        if not self._awake:
+        if not self._attention.awake:
             return start
-        self._awake = False
+        self._attention.sleep()
         self._wake.begin(self._ring.end)
-        return replace(start, start=min(max(start.start, self._after), start.end))
+        return self._attention.shaped(start)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from fastrtc.audio import PCM
+from fastrtc.handlers.attention import Attention
 from fastrtc.handlers.ports import Floorkeeper, Home, Speaker
 from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 from fastrtc.handlers.turn_driver import TurnDriver
-from fastrtc.handlers.wake import RestOfWord, WakeListener
+from fastrtc.handlers.wake import Heard, WakeListener
 from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.machine import Floor, StartReply
+from fastrtc.turns.user_turn import UserState
 
 
 class StopWordDriver(TurnDriver):
@@ -22,6 +23,9 @@ class StopWordDriver(TurnDriver):
     ========  ===============================  ========  =========================
     asleep    a stop word is heard             awake     ``stopword``, CancelReply
     awake     speech and a pause               asleep    StartReply
+    awake     no speech in time                asleep    ``log``
+    asleep    a reply is over, and its         awake
+              handler has a follow-up window
     any       the microphone is switched off   asleep
     ========  ===============================  ========  =========================
     """
@@ -37,62 +41,69 @@ class StopWordDriver(TurnDriver):
         watch: Callable[[PCM], None] | None = None,
     ) -> None:
         super().__init__(handler, speaker, floor, home, watch)
-        gate = self._endpoint.settings.gate
-        self._wake = WakeListener(handler, self._ring, gate, home, self._stop_word_heard, self._failed)
+        settings = self._endpoint.settings
+        self._attention = Attention(settings, handler.stop_word_options)
+        self._wake = WakeListener(handler, self._ring, settings.gate, home, self._stop_word_heard, self._failed)
         self._send_stopword = handler.send_stopword
-        self._awake = False
-        self._rest = RestOfWord(0, self._endpoint.settings)
-        self._after = 0  # Where the stop word ended: nothing before that is for the reply function.
 
     def mute(self, muted: bool) -> None:
         super().mute(muted)
         self._sleep()
 
+    def tick(self) -> None:
+        super().tick()
+        if self._attention.given_up(self._ring.end, self._machine.user_state is not UserState.SILENT):
+            self._log("stopword_timeout")
+            self._wake.begin(self._ring.end)
+
+    def reply_finished(self, turn: int, heard_s: float) -> None:
+        super().reply_finished(turn, heard_s)
+        if not self._attention.awake and not self._machine.busy and self._attention.stay(self._ring.end):
+            self._wake.begin(self._ring.end)
+
     def _judged(self, window: SpeechWindow) -> None:
         if self._closed:
             return
-        if self._awake:
-            self._hear_command(window, self._ring.end)
-        elif self._deaf:
+        if self._deaf and not self._attention.awake:
             self._wake.begin(window.end)
         else:
-            self._wake.hear(window)
+            self._listen(window, self._ring.end)
 
     @property
     def _deaf(self) -> bool:
         return self._machine.floor is not Floor.FREE and not self._handler.can_interrupt
 
-    def _stop_word_heard(self, end: int, missed: list[SpeechWindow]) -> None:
-        if self._closed or self._awake or self._deaf:
+    def _stop_word_heard(self, heard: Heard) -> None:
+        if self._closed or self._attention.awake or self._deaf:
             return
         self._send_stopword()
         self._carry_out(self._machine.cancel("stopword"))
-        self._awake = True
-        self._after = end
-        self._rest = RestOfWord(end, self._endpoint.settings)
+        self._attention.wake(heard)
         self._wake.begin(self._ring.end)
-        for window in missed:
+        for window in heard.missed:
             # At the time of each, as if the recogniser had known at once: a pause is judged by its own length.
-            if self._awake:
-                self._hear_command(window, window.end)
-            else:
-                self._wake.hear(window)
+            self._listen(window, window.end)
+
+    def _listen(self, window: SpeechWindow, at: int) -> None:
+        if self._attention.awake:
+            self._hear_command(window, at)
+        else:
+            self._wake.hear(window)
 
     def _hear_command(self, window: SpeechWindow, at: int) -> None:
         """Pass on what is no longer the stop word itself."""
-        for heard in self._rest.take(window):
+        for heard in self._attention.take(window):
             self._carry_out(self._machine.hear(heard, max(heard.end, at) if heard is window else heard.end))
-        self._after = max(self._after, self._rest.end)
 
     def _earliest(self) -> int:
-        return max(super()._earliest(), self._after)
+        return max(super()._earliest(), self._attention.after)
 
     def _start_reply(self, start: StartReply) -> None:
-        if self._awake:
-            start = replace(start, start=min(max(start.start, self._after), start.end))
+        if self._attention.awake:
+            start = self._attention.shaped(start)
             self._sleep()
         super()._start_reply(start)
 
     def _sleep(self) -> None:
-        self._awake = False
+        self._attention.sleep()
         self._wake.begin(self._ring.end)

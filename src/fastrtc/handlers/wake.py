@@ -1,14 +1,15 @@
-"""Listens for a stop word in judged windows: the recogniser is asked about speech only, once at a time."""
+"""Listens for a stop word in judged windows: the recogniser is asked about speech only, and about the newest of it."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fastrtc.audio import PCM
 from fastrtc.handlers.ports import Computer
 from fastrtc.media.ring import AudioRing
+from fastrtc.speech.spotting import Spotted
 from fastrtc.turns.gate import SpeechGate, SpeechWindow
 from fastrtc.turns.options import GateSettings, TurnSettings
 
@@ -21,18 +22,34 @@ LEAD_S, TAIL_S = 0.3, 0.2  # of audio before and after detected speech, so that 
 FORGET_S = 1.0  # of silence after which what is said next has nothing to do with what was said before
 MEMORY_S = 8.0  # how long a recogniser may take before what followed the stop word is lost
 REST_S = 0.25  # that a recogniser may know a word before it ends
-CUT_S = 0.06  # precision of where a stop word ends
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A stop word was heard.
+
+    Attributes:
+        phrase: It; empty where the recogniser does not say.
+        start: Where the speech that holds it began, as far back as was listened to.
+        end: Where it ended.
+        missed: The windows after that, in order.
+    """
+
+    phrase: str
+    start: int
+    end: int
+    missed: list[SpeechWindow]
 
 
 class WakeListener:
     """One session's ear for stop words, while it waits for one.
 
     Args:
-        handler: Its recogniser and its ``stop_word_detected`` are used.
+        handler: Makes the spotter.
         ring: The session's recent audio.
         gate: What counts as speech.
         computer: Where the recogniser runs.
-        on_heard: Called with where the stop word ended, and the windows after that, in order.
+        on_heard: Told about a stop word.
         on_error: Told when the recogniser raises; listening goes on.
 
     Raises:
@@ -45,11 +62,10 @@ class WakeListener:
         ring: AudioRing,
         gate: GateSettings,
         computer: Computer,
-        on_heard: Callable[[int, list[SpeechWindow]], None],
+        on_heard: Callable[[Heard], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
-        self._recogniser = handler.stt_model
-        self._detected = handler.stop_word_detected
+        self._spotter = handler.spotter()
         self._rate_hz = handler.input_sample_rate
         self._ring = ring
         self._gate = SpeechGate(gate)
@@ -59,16 +75,15 @@ class WakeListener:
         self._windows: deque[SpeechWindow] = deque()
         self._speech_start: int | None = None
         self._asked_upto = 0
+        self._known_upto = 0
         self._from = 0
-        self._asking = False
         self._round = 0
 
     def begin(self, at: int) -> None:
         """Listen to what comes after ``at``; an answer that is still to come about what was before is dropped."""
         self._round += 1
-        self._asking = False
         self._windows.clear()
-        self._from = at
+        self._from = self._known_upto = at
         self._forget(at)
 
     def hear(self, window: SpeechWindow) -> None:
@@ -80,8 +95,6 @@ class WakeListener:
         if self._gate.speech and self._speech_start is None:
             self._speech_start = self._asked_upto = window.start
         if self._speech_start is None:
-            return
-        if self._asking:
             return
         news = self._gate.last_speech_end - self._asked_upto
         if news >= STEP_S * self._rate_hz or (not self._gate.speech and news > 0):
@@ -100,42 +113,24 @@ class WakeListener:
         if start >= at:
             return  # Windows are judged a little later than their audio comes, so this one may lie before `begin`.
         audio = self._ring.slice(start, at)
-        known, self._asked_upto, self._asking = self._asked_upto, at, True
+        known, self._asked_upto = max(0, self._known_upto - start), at
         number = self._round
 
-        def take(end: int | None) -> None:
+        def take(spotted: Spotted | None) -> None:
             if number != self._round:
                 return
-            self._asking = False
-            if end is not None:
-                self._on_heard(start + end, [window for window in self._windows if window.start >= start + end])
+            self._known_upto = at
+            if spotted is not None:
+                end = start + spotted.end
+                missed = [window for window in self._windows if window.start >= end]
+                self._on_heard(Heard(spotted.phrase, start, end, missed))
 
         def failed(error: BaseException) -> None:
             if number == self._round:
-                self._asking = False
+                self._known_upto = at
             self._on_error(error)
 
-        self._computer.compute(lambda: self._end_of_stop_word(audio, max(0, known - start)), take, failed)
-
-    def _end_of_stop_word(self, audio: PCM, known: int) -> int | None:
-        """Where in ``audio`` a stop word ends, None if there is none; runs away from the media clock.
-
-        It ends where audio that is cut off there holds it and audio that is a little shorter does not. That there was
-        none before ``known`` has been asked before.
-        """
-        if not self._holds_stop_word(audio):
-            return None
-        low, high = known, len(audio)
-        while high - low > CUT_S * self._rate_hz:
-            middle = (low + high) // 2
-            if self._holds_stop_word(audio[:middle]):
-                high = middle
-            else:
-                low = middle
-        return high
-
-    def _holds_stop_word(self, audio: PCM) -> bool:
-        return self._detected(self._recogniser.stt((self._rate_hz, audio.reshape(1, -1))))
+        self._computer.recognise("stop words", lambda: self._spotter.spot(self._rate_hz, audio, known), take, failed)
 
 
 class RestOfWord:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fastrtc.audio import AnyPCM
 from fastrtc.errors import AudioFormatError
 from fastrtc.media.resample import resample_clip
-from fastrtc.speech.moonshine_net import RATE_HZ, TOKENS_PER_S, Decoded, MoonshineNet
+from fastrtc.speech.moonshine_net import RATE_HZ, TOKENS_PER_S, MoonshineNet, Writing
 from fastrtc.speech.moonshine_weights import find_weights
 from fastrtc.speech.protocol import Transcript
 
@@ -69,17 +69,17 @@ class MoonshineSTT:
         texts: list[str] = []
         logs: list[float] = []
         for piece in _pieces(samples):
-            decoded = self.decode(piece)
-            texts.append(self.net.vocabulary.text(decoded.tokens))
-            logs.extend(decoded.logs)
+            writing = self.write(piece)
+            texts.append(self.net.vocabulary.text(writing.tokens))
+            logs.extend(writing.logs)
         text = " ".join(text for text in texts if text)
         return Transcript(text, confidence=float(np.exp(np.mean(logs))) if logs and text else None)
 
-    def decode(self, samples: Float) -> Decoded:
-        """The tokens of a piece of up to ``LONGEST_S``, 16 kHz."""
+    def write(self, samples: Float) -> Writing:
+        """What the decoder makes of a piece of up to ``LONGEST_S``: ``float32``, 16 kHz, shape ``(n,)``."""
         padded = np.concatenate([_silence(LEAD_S), samples, _silence(TAIL_S)])
         longest = max(FEWEST_TOKENS, round(TOKENS_PER_S * samples.size / RATE_HZ))
-        return self.net.decode(self.net.encode(padded), longest)
+        return self.net.write(self.net.encode(padded), longest)
 
 
 def samples_of(audio: tuple[int, AnyPCM]) -> Float:

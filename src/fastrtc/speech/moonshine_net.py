@@ -7,9 +7,10 @@ one token at a time and keeps keys and values of its attention between them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from fastrtc.errors import MissingExtraError
 from fastrtc.speech.vocabulary import Vocabulary
 
 Float = NDArray[np.float32]
+Past: TypeAlias = dict[str, Float]
+_OF_STATES = "encoder"  # In the names of what the decoder keeps about the audio.
 
 RATE_HZ = 16_000
 STATE_SAMPLES = 384  # of audio for one state of the encoder: strides of 64, 3 and 2
@@ -25,19 +28,6 @@ SHORTEST_SAMPLES = 1_024
 TOKENS_PER_S = 6.5  # no English is spoken faster; a decoder that goes on longer repeats itself
 
 FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What the decoder wrote.
-
-    Attributes:
-        tokens: Without the start and the end.
-        logs: The logarithm of the probability of each, and of the end if the decoder came to it.
-    """
-
-    tokens: tuple[int, ...]
-    logs: tuple[float, ...]
 
 
 class MoonshineNet:
@@ -73,52 +63,102 @@ class MoonshineNet:
         states: Float = self._encoder.run(None, feed)[0][0]
         return states
 
-    def decode(self, states: Float, longest: int) -> Decoded:
+    def write(self, states: Float, longest: int) -> Writing:
         """Write the most probable token again and again, up to ``longest`` tokens.
 
         Args:
             states: Of :meth:`encode`.
             longest: How many tokens at most.
         """
-        tokens: list[int] = []
-        logs: list[float] = []
-        past, token, first = self._nothing(1, len(states)), Vocabulary.START, True
-        while len(tokens) < longest:
-            logits, present = self._step(states[None], np.array([[token]]), past, first)
-            past = {name: old if not first and "encoder" in name else present[name] for name, old in past.items()}
-            first = False
-            row = logits[0, -1]
-            token = int(row.argmax())
-            logs.append(float(row[token] - _log_sum(row)))
-            if token == Vocabulary.END:
-                break
-            tokens.append(token)
-        return Decoded(tuple(tokens), tuple(logs))
+        writing = Writing(self, states)
+        while len(writing.tokens) < longest and writing.go_on():
+            pass
+        return writing
 
-    def _step(
-        self, states: Float, tokens: NDArray[np.int64], past: dict[str, Float], first: bool
-    ) -> tuple[Float, dict[str, Float]]:
+    def step(self, states: Float, token: int, past: Past | None) -> tuple[Float, Past]:
+        """The logarithms of the probabilities of all tokens after one more, shape ``(tokens,)``, and the new past."""
         feed = {
-            "input_ids": tokens,
-            "encoder_hidden_states": states,
+            "input_ids": np.array([[token]]),
+            "encoder_hidden_states": states[None],
             # The network takes every 384th value of a mask that is meant for samples; a single one holds for all.
-            "encoder_attention_mask": np.ones((len(states), 1), np.int64),
-            "use_cache_branch": np.array([not first]),
-            **past,
+            "encoder_attention_mask": np.ones((1, 1), np.int64),
+            "use_cache_branch": np.array([past is not None]),
+            **(past or self._nothing(len(states))),
         }
         logits, *present = self._decoder.run(None, feed)
-        return logits, dict(zip(self._present, present, strict=True))
+        new = dict(zip(self._present, present, strict=True))
+        if past is not None:
+            # What the decoder took from the states does not change, and it gives nothing back for it.
+            new = {name: past[name] if _OF_STATES in name else array for name, array in new.items()}
+        row: Float = logits[0, -1]
+        row -= row.max()
+        row -= np.log(np.exp(row).sum())
+        return row, new
 
-    def _nothing(self, rows: int, states: int) -> dict[str, Float]:
+    def _nothing(self, states: int) -> Past:
         return {
-            name: np.zeros((rows, heads, states if "encoder" in name else 0, width), np.float32)
+            name: np.zeros((1, heads, states if _OF_STATES in name else 0, width), np.float32)
             for name, (heads, width) in self._past.items()
         }
 
 
-def _log_sum(row: Float) -> float:
-    top = float(row.max())
-    return top + float(np.log(np.exp(row - top).sum()))
+class Writing:
+    """What the decoder writes about a piece of audio, and how probable other words would have been at each place.
+
+    Args:
+        net: The networks.
+        states: Of its encoder.
+
+    Attributes:
+        tokens: What is written so far, without the start and the end.
+        logs: The logarithm of the probability of each, and of the end if the decoder came to it.
+    """
+
+    def __init__(self, net: MoonshineNet, states: Float) -> None:
+        self.tokens: list[int] = []
+        self.logs: list[float] = []
+        self._net = net
+        self._states = states
+        self._rows: list[Float] = []
+        self._past: Past | None = None
+
+    def go_on(self) -> bool:
+        """Write one more token; False if it is the end."""
+        last = self.tokens[-1] if self.tokens else Vocabulary.START
+        row, self._past = self._net.step(self._states, last, self._past)
+        self._rows.append(row)
+        token = int(row.argmax())
+        self.logs.append(float(row[token]))
+        if token == Vocabulary.END:
+            return False
+        self.tokens.append(token)
+        return True
+
+    @property
+    def starts(self) -> list[int]:
+        """The places at which a word begins, or might have."""
+        known = self._net.vocabulary
+        places = [at for at, token in enumerate(self.tokens) if at == 0 or known.starts_word(token)]
+        return places if len(self.tokens) == len(self._rows) else [*places, len(self.tokens)]
+
+    def log_of(self, tokens: Sequence[int], place: int, worst: float) -> float:
+        """The logarithm of the probability of ``tokens`` after what is written before ``place``.
+
+        Args:
+            tokens: At least one.
+            place: As of :attr:`starts`.
+            worst: What is less probable need not be looked at any further; any value below it may be given then.
+        """
+        total = float(self._rows[place][tokens[0]])
+        if len(tokens) == 1 or total < worst or self._past is None:
+            return total
+        past = {name: array if _OF_STATES in name else array[:, :, : place + 1] for name, array in self._past.items()}
+        for before, token in pairwise(tokens):
+            row, past = self._net.step(self._states, before, past)
+            total += float(row[token])
+            if total < worst:
+                break
+        return total
 
 
 def _open(file: Path) -> Any:

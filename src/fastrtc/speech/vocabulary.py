@@ -9,6 +9,8 @@ from fastrtc.errors import ConfigurationError
 
 _SPACE = "\u2581"  # SentencePiece's mark for a space
 
+_BYTES_END = 259  # Before it: the special pieces, and one for each byte.
+
 
 class Vocabulary:
     """Pieces of words and their numbers.
@@ -31,7 +33,9 @@ class Vocabulary:
         self._pieces = _pieces(path.read_bytes())
         if self._pieces[self.START : self.FIRST_PIECE] != [b"<s>", b"</s>"]:
             raise ConfigurationError(f"{path} is no vocabulary of a Moonshine model")
-        self._numbers = {piece: number for number, piece in enumerate(self._pieces) if number >= self.FIRST_PIECE}
+        self._numbers: dict[bytes, int] = {}
+        for number, piece in enumerate(self._pieces[_BYTES_END:], _BYTES_END):
+            self._numbers.setdefault(piece, number)
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -46,9 +50,22 @@ class Vocabulary:
         """Whether a token begins with a space."""
         return self._pieces[token].startswith(_SPACE.encode())
 
-    def number(self, piece: str) -> int | None:
-        """The number of a piece, with a plain space for its mark; None where there is no such piece."""
-        return self._numbers.get(piece.replace(" ", _SPACE).encode())
+    def tokens(self, text: str) -> tuple[int, ...]:
+        """The tokens that training text with these words had, a space in front: byte-pair encoding (Sennrich et al.,
+        2016), the pair that makes the piece with the smallest number first.
+        """
+        parts = [letter.encode() for letter in _SPACE + text.replace(" ", _SPACE)]
+        while merges := [
+            (number, at)
+            for at in range(len(parts) - 1)
+            if (number := self._numbers.get(parts[at] + parts[at + 1])) is not None
+        ]:
+            _, at = min(merges)
+            parts[at : at + 2] = [parts[at] + parts[at + 1]]
+        known = (
+            [self._numbers[part]] if part in self._numbers else [self.FIRST_PIECE + b for b in part] for part in parts
+        )
+        return tuple(number for numbers in known for number in numbers)
 
 
 def _pieces(data: bytes) -> list[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -203,6 +203,11 @@ class Rehearsal:
         result: list[T] = []
         if run_supervised(lambda: result.append(work()), failed):
             then(result[0])
+
+    def recognise(
+        self, key: Hashable, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        self.compute(work, then, failed)
 
     def run_callback(self, call: Callable[[], Any], *, is_async: bool) -> None:
         result = self._variables.copy().run(call)
