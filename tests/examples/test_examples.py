@@ -19,6 +19,7 @@ from tests.fakes.openai_realtime import OpenAiRealtime
 from tests.fakes.serving import serving
 from tests.fakes.sound import COMPARE_HZ, Clip, labelled_clips, likeness, read_clip, windowed_likeness
 
+from fastrtc import get_stt_model
 from fastrtc.audio import PCM, float_to_int16
 from fastrtc.client import Call, connect
 from fastrtc.errors import SignalingError
@@ -31,6 +32,7 @@ DRIVEN = {
     "async_stream_handler",
     "echo_handler",
     "gemini_live",
+    "offline_talk",
     "openai_realtime",
     "reply_on_pause",
     "reply_on_pause_parameters",
@@ -169,6 +171,25 @@ def test_inputs_are_asked_for_and_change_what_is_heard(plain: str, way: str, cli
     assert "sendInput" in page
     assert silent == 0.0
     assert soft / loud == pytest.approx(0.25, rel=0.15)
+
+
+def test_a_conversation_without_a_network(speech: Path, log: Path) -> None:
+    pytest.importorskip("hibari")
+    clip = read_clip(speech / "pocketsphinx-testdata" / "goforward.flac")
+
+    async def talk(url: str) -> Call:
+        async with connect(url, "websocket") as call:
+            await call.speak(clip.pcm, clip.rate_hz)
+            await call.wait_for(lambda message: message.event == "playback_finished", WAIT_S)
+        return call
+
+    with running("offline_talk", log) as example:
+        call = asyncio.run(talk(example.url))
+    final = [one.data["data"] for one in call.messages if one.type == "transcript" and one.data["data"]["final"]]
+    assert [one["text"] for one in final] == ["Go forward ten meters."]
+    answer = get_stt_model().stt((call.heard.rate_hz, call.heard.pcm))
+    assert "you said" in answer.lower()
+    assert "forward" in answer.lower()
 
 
 def rms(pcm: PCM) -> float:
