@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from fastrtc.demos.command import add_arguments as add_demo_arguments
 from fastrtc.errors import ConfigurationError, MissingExtraError
-from fastrtc.serving import CommandError
+from fastrtc.serving import CommandError, make_app
 
 if TYPE_CHECKING:
     from fastrtc.serving import ServeSettings
+
+__all__ = ["CommandError", "main", "make_app"]
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7860
