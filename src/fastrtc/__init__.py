@@ -5,6 +5,7 @@ Every public name is loaded when it is first used (PEP 562), so that ``import fa
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
     from fastrtc.vad.protocol import ModelOptions, PauseDetectionModel
     from fastrtc.vad.silero import get_silero_model
     from fastrtc.webrtc import WebRTC
+
+# From 1.31 on ONNX Runtime reports its use to Microsoft and keeps an id of the device, unless this is set before then.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "AdditionalOutputs",

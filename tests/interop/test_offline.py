@@ -44,4 +44,4 @@ def test_every_default_works_without_a_network(root: Path, tmp_path: Path) -> No
     assert report["computer"]["stop_words"] == 1
     assert "lights" in report["computer"]["transcript"]
     assert report["computer"]["answer"]
-    assert not (tmp_path / "fastrtc").exists(), "nothing was downloaded"
+    assert not list(tmp_path.iterdir()), "something was downloaded, or keeps a record (ONNX Runtime's telemetry)"
