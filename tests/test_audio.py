@@ -183,3 +183,9 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "soundfile", None)
     with pytest.raises(MissingExtraError, match=r"fastrtc\[files\]"):
         audio_to_bytes((24_000, INT16))
+
+
+def test_a_layout_that_is_no_text_is_refused_like_any_other() -> None:
+    for layout in (None, 2, np.zeros(0), np.zeros(5)):
+        with pytest.raises(AudioFormatError, match="layout"):
+            mono_int16((16_000, np.zeros(8, np.int16), layout))

@@ -64,3 +64,9 @@ def test_webrtc_data_unpacks_like_audio() -> None:
     assert list(WebRTCData(webrtc_id="id", textbox="hi")) == []
     with pytest.raises(TypeError):
         WebRTCData("id")  # type: ignore[misc]
+
+
+def test_a_reason_is_text_whatever_it_was() -> None:
+    # It is put into JSON on the media clock's thread, where an error would be everybody's.
+    assert CloseStream(7).msg == "7"  # type: ignore[arg-type]
+    assert CloseStream("over").msg == "over"

@@ -112,8 +112,8 @@ def _as_int16(samples: NDArray[Any]) -> PCM:
 
 
 def _to_mono(samples: PCM, layout: object) -> PCM:
-    if layout not in ("mono", "stereo"):
-        raise AudioFormatError(f'the layout must be "mono" or "stereo", got {layout!r}')
+    if not isinstance(layout, str) or layout not in ("mono", "stereo"):
+        raise AudioFormatError(f'the layout must be "mono" or "stereo", got {_shown(layout)}')
     if samples.ndim == 1:
         samples = samples.reshape(1, -1)
     elif samples.ndim == 2 and samples.shape[1] == 1 and samples.shape[0] > 2:
@@ -129,6 +129,10 @@ def _to_mono(samples: PCM, layout: object) -> PCM:
         mixed: PCM = (samples.sum(axis=0, dtype=np.int32) // 2).astype(np.int16)
         return mixed
     return np.ascontiguousarray(samples[0])
+
+
+def _shown(layout: object) -> str:
+    return repr(layout) if isinstance(layout, str) else _describe(layout)
 
 
 def _describe(value: object) -> str:

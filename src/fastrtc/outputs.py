@@ -33,7 +33,8 @@ class CloseStream:
     """
 
     def __init__(self, msg: str = "Stream closed") -> None:
-        self.msg = msg
+        # It ends up in JSON, long after whoever made it could be told.
+        self.msg = str(msg)
 
     def __repr__(self) -> str:
         return f"CloseStream({self.msg!r})"

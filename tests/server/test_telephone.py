@@ -110,3 +110,8 @@ def test_a_stream_is_signed_by_its_wss_address(headers: dict[str, str], slash: s
     assert not may_stream(socket, "another")
     assert not may_stream(HTTPConnection(scope("/telephone/handler", headers, kind="websocket")), TOKEN)
     assert may_stream(HTTPConnection(scope("/telephone/handler", headers, kind="websocket")), None)
+
+
+def test_an_address_that_is_not_utf_8_is_refused_and_not_an_error() -> None:
+    where = {**scope("/telephone/handler", {}, scheme="ws", kind="websocket"), "query_string": b"\x80"}
+    assert not may_stream(HTTPConnection(where), TOKEN)

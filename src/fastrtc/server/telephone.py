@@ -37,7 +37,7 @@ async def incoming_call(request: Request, auth_token: str | None) -> Response:
         return PlainTextResponse("Twilio did not sign this request", status_code=403)
     fields = dict(form)
     known = {name: fields[key] for key, name in (("From", "from"), ("To", "to")) if fields.get(key)}
-    prefix = request.url.path.removesuffix(INCOMING)
+    prefix = _path(request).removesuffix(INCOMING)
     twiml = connect_twiml(f"wss://{_hosts(request)[0]}{prefix}{HANDLER}", parameters=known)
     return Response(twiml, media_type="application/xml")
 
@@ -74,11 +74,13 @@ def _addresses(connection: HTTPConnection, schemes: tuple[str, ...]) -> list[str
     A proxy hides the scheme and perhaps the host; Twilio may or may not sign a scheme's own port, and the slash after a
     stream's address.
     """
-    query = f"?{connection.url.query}" if connection.url.query else ""
+    # Starlette's own ``url`` cannot be had of a query that is not UTF-8.
+    query = connection.scope.get("query_string", b"").decode("latin-1")
+    query = f"?{query}" if query else ""
     forwarded = connection.headers.get("x-forwarded-proto", "").split(",")[0].strip()
     ends = [query] if "wss" not in schemes else [query, f"/{query}"]
     return [
-        f"{scheme}://{host}{connection.url.path}{end}"
+        f"{scheme}://{host}{_path(connection)}{end}"
         for scheme in sorted(schemes, key=lambda scheme: scheme != forwarded)
         for given in _hosts(connection)
         for host in _with_port_and_without(given, "80" if scheme == "http" else "443")
@@ -86,10 +88,21 @@ def _addresses(connection: HTTPConnection, schemes: tuple[str, ...]) -> list[str
     ]
 
 
+def _path(connection: HTTPConnection) -> str:
+    return str(connection.scope["path"])
+
+
 def _hosts(connection: HTTPConnection) -> list[str]:
     """The host that the client asked for: what a proxy says, then what we see."""
     forwarded = connection.headers.get("x-forwarded-host", "").split(",")[0].strip()
-    return list(dict.fromkeys(filter(None, (forwarded, connection.headers.get("host"), connection.url.netloc))))
+    return list(dict.fromkeys(filter(None, (forwarded, connection.headers.get("host"), _own(connection)))))
+
+
+def _own(connection: HTTPConnection) -> str:
+    """What uvicorn listens on, for requests without a ``Host`` (HTTP/1.0)."""
+    name, port = connection.scope.get("server") or ("localhost", None)
+    name = f"[{name}]" if ":" in name else name
+    return name if port is None else f"{name}:{port}"
 
 
 def _with_port_and_without(host: str, port: str) -> tuple[str, ...]:
