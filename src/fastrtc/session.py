@@ -224,8 +224,8 @@ class Session:
 
     def pull(self) -> None:
         """Take in what arrived since the last tick."""
-        self._run_posted()
         run_supervised(self._listen, self._broken)
+        self._run_posted()
 
     def _listen(self) -> None:
         heard = self.link.read()
