@@ -42,7 +42,7 @@ def serve(port: int) -> None:
 
     tone = (6000 * np.sin(np.arange(2400) * 2 * np.pi * 440 / 24_000)).astype(np.int16).reshape(1, -1)
 
-    def reply(audio: Any) -> Any:
+    def reply(_audio: Any) -> Any:
         for _ in range(int(REPLY_S * 10)):
             yield 24_000, tone
 
