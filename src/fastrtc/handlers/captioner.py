@@ -201,7 +201,7 @@ class Captioner:
             self._failed(error)
             self._go_on()
 
-        self._computer.compute(recognise, take, failed)
+        self._computer.recognise("captions", recognise, take, failed)
 
     def _tell_about(self, utterance: _Utterance, text: str, end: int, *, final: bool, turn: int | None = None) -> None:
         self._tell(

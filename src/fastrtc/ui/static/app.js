@@ -186,6 +186,7 @@ class Page {
     });
     session.on("transcript", (transcript) => this.#caption(transcript));
     session.on("stopword", () => this.#setAwake(true));
+    session.on("log", (data) => data === "stopword_timeout" && this.#setAwake(false));
     session.on("reconnecting", ({ attempt }) => {
       ui.hint.textContent = `The server does not answer. Trying again (${attempt} of 5).`;
     });
