@@ -45,7 +45,8 @@ const Native = window.RTCPeerConnection;
 window.RTCPeerConnection = class extends Native {
   constructor(...options) {
     super(...options);
-    this.addEventListener("track", ({ streams }) => {
+    this.addEventListener("track", ({ streams, track }) => {
+      if (track.kind !== "audio") return;
       const context = new AudioContext({ sampleRate: 48000 });
       const tap = context.createScriptProcessor(4096, 1, 1);
       tap.onaudioprocess = ({ inputBuffer }) =>
@@ -135,14 +136,15 @@ def playwright() -> Iterator[Any]:
 
 
 @pytest.fixture
-def open_page(playwright: Any, chromium: str) -> Iterator[Callable[[str, Path], Any]]:
-    """Open an address in a Chromium with a file as its microphone; the test fails if a script of the page raises."""
+def open_page(playwright: Any, chromium: str) -> Iterator[Callable[..., Any]]:
+    """Open an address in a Chromium whose microphone or camera is a file; the test fails if a script there raises."""
     browsers: list[Any] = []
     errors: list[str] = []
 
-    def start(url: str, microphone: Path) -> Any:
-        capture = f"--use-file-for-fake-audio-capture={microphone}%noloop"
-        browsers.append(playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, capture]))
+    def start(url: str, microphone: Path | None = None, camera: Path | None = None) -> Any:
+        capture = [f"--use-file-for-fake-audio-capture={microphone}%noloop"] if microphone else []
+        capture += [f"--use-file-for-fake-video-capture={camera}"] if camera else []
+        browsers.append(playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, *capture]))
         page = browsers[-1].new_page()
         page.set_default_timeout(WAIT_S * 1000)
         page.add_init_script(TAP)

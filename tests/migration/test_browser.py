@@ -11,6 +11,7 @@ import pytest
 from tests.fakes.openai_http import OpenAiHttp
 from tests.fakes.serving import serving
 from tests.fakes.sound import COMPARE_HZ, Clip, likeness, read_clip, windowed_likeness
+from tests.interop.browser.camera import write_camera
 from tests.migration.conftest import WAIT_S, at_compare_hz, heard_by, write_microphone
 
 import fastrtc
@@ -138,6 +139,36 @@ def test_hello_computer(
     heard = heard_by(page).astype(np.float64)
     spectrum = np.abs(np.fft.rfft(heard))
     assert np.argmax(spectrum) * COMPARE_HZ / len(heard) == pytest.approx(440, abs=5)
+    page.goto("about:blank")
+    _until_empty(app.stream)
+
+
+PIXELS = """(places) => {
+  const video = document.getElementById("video-output");
+  const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 480 });
+  canvas.getContext("2d").drawImage(video, 0, 0, 640, 480);
+  return places.map(([x, y]) => Array.from(canvas.getContext("2d").getImageData(x, y, 1, 1).data.slice(0, 3)));
+}"""
+
+
+def test_object_detection(serve_app: Any, open_page: Any, tmp_path: Path) -> None:
+    pytest.importorskip("gradio")
+    scene = np.zeros((480, 640, 3), np.uint8)
+    scene[120:360, 80:240] = (150, 30, 30)  # left, and on the right after the flip
+    app, served = serve_app("object_detection")
+    page = open_page(served.url, camera=write_camera(tmp_path / "camera.y4m", scene))
+    page.click("#start")
+    page.wait_for_function("document.getElementById('state').textContent === 'connected'")
+    page.wait_for_function("document.getElementById('video-output').videoWidth === 640")
+    frame, inside, outside = [403, 240], [480, 240], [160, 240]
+    seen = f"(at) => {{ const [[, g], [red], [dark]] = ({PIXELS})(at); return g > 180 && red > 90 && dark < 60; }}"
+    page.wait_for_function(seen, arg=[frame, inside, outside])
+    # The slider reaches the running function: nothing is as bright as that.
+    page.evaluate("threshold.value = 0.9; threshold.dispatchEvent(new Event('change'));")
+    gone = f"(at) => {{ const [[, green], [red]] = ({PIXELS})(at); return green < 90 && red > 90; }}"
+    page.wait_for_function(gone, arg=[frame, inside])
+    assert {0.3, 0.9} <= set(app.seen_thresholds)
+    assert page.evaluate("messages.filter((message) => message.type === 'error')") == []
     page.goto("about:blank")
     _until_empty(app.stream)
 

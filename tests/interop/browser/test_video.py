@@ -209,3 +209,65 @@ def test_sound_and_pictures_together(watch: Callable[..., Page], scene: NDArray[
     )
     expect(tab.locator("#mute")).to_be_visible()
     expect(tab.locator(".log")).to_be_visible()
+
+
+# Every connection of the page, and what has gone through the newest one.
+PEERS = """
+window.peers = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...options) {
+    super(...options);
+    window.peers.push(this);
+  }
+};
+window.videoStats = async () => {
+  const found = {};
+  for (const one of (await window.peers.at(-1).getStats()).values())
+    if (one.kind === "video" && ["outbound-rtp", "inbound-rtp"].includes(one.type)) {
+      const { frameWidth, bytesSent, bytesReceived, timestamp } = one;
+      found[one.type] = { frameWidth, bytes: bytesSent ?? bytesReceived, at_ms: timestamp };
+    }
+  return found;
+};
+window.bitrates = async (seconds) => {
+  const before = await videoStats();
+  await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  const after = await videoStats();
+  return Object.fromEntries(Object.entries(after).map(([way, { bytes, at_ms, frameWidth }]) => [way,
+    { frameWidth, kbps: (8 * (bytes - before[way].bytes)) / (at_ms - before[way].at_ms) }]));
+};
+"""
+
+
+def test_bitrate_and_size_of_both_ways_are_limited(
+    tmp_path: Path, serve: Callable[[ASGIApp], str], launch: Callable[..., Browser], open_tab: Callable[..., Page]
+) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (10, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    browser = launch(camera=write_camera(tmp_path / "noise.y4m", *noise))
+
+    def measured(limits: dict[str, Any] | None) -> dict[str, dict[str, float]]:
+        """What goes through a call with these limits, by direction."""
+        stream = Stream(lambda image: image, modality="video", rtp_params=limits, verbose=False)
+        app = Starlette(routes=stream.page())
+        stream.mount(app)
+        tab = open_tab(browser)
+        tab.add_init_script(PEERS)
+        tab.add_init_script(LOOK)
+        tab.goto(serve(app))
+        tab.click("#mic")
+        tab.wait_for_function("() => shows('reply-video')")
+        tab.wait_for_timeout(2000)
+        rates: dict[str, dict[str, float]] = tab.evaluate("() => bitrates(3)")
+        tab.click("#end")
+        tab.context.close()
+        return rates
+
+    # Otherwise a busy browser sends smaller pictures by itself.
+    keep = {"degradationPreference": "maintain-resolution"}
+    free = measured(keep)
+    limited = measured({**keep, "encodings": [{"maxBitrate": 60_000, "scaleResolutionDownBy": 2}]})
+    for way in ("outbound-rtp", "inbound-rtp"):
+        assert limited[way]["kbps"] < 60 * 1.5 < free[way]["kbps"]
+    widths = [rates[way]["frameWidth"] for rates in (free, limited) for way in ("outbound-rtp", "inbound-rtp")]
+    # The function gets the smaller picture, and what it gives is made smaller once more.
+    assert widths == [WIDTH, WIDTH, WIDTH // 2, WIDTH // 4]
