@@ -93,3 +93,39 @@ def test_a_connection_that_never_comes_up_is_dropped() -> None:
         assert list(registry) == ["quick"]
 
     asyncio.run(play())
+
+
+def test_a_lost_client_gives_up_its_place_only_to_who_connects() -> None:
+    async def scenario(registry: Registry[str], dropped: list[tuple[str, str]]) -> None:
+        registry.add_connected("a", "A")
+        registry.add_connected("b", "B")
+        registry.mark_lost("b", True)
+        registry.check("c")
+        registry.add_pending("c", "C")
+        await asyncio.sleep(0)
+        assert sorted(registry.connected_ids) == ["a", "b"]
+        assert dropped == []
+        registry.connect("c")
+        await asyncio.sleep(0)
+        assert sorted(registry.connected_ids) == ["a", "c"]
+        assert dropped == [("B", "connection_lost")]
+        with pytest.raises(SignalingError, match="concurrency_limit_reached"):
+            registry.add_connected("d", "D")
+
+    run(scenario)
+
+
+def test_a_client_that_is_there_again_keeps_its_place() -> None:
+    async def scenario(registry: Registry[str], dropped: list[tuple[str, str]]) -> None:
+        registry.add_connected("a", "A")
+        registry.add_connected("b", "B")
+        registry.mark_lost("b", True)
+        registry.add_pending("c", "C")
+        registry.mark_lost("b", False)
+        registry.mark_lost("nobody", True)
+        with pytest.raises(SignalingError, match="concurrency_limit_reached"):
+            registry.connect("c")
+        assert sorted(registry.connected_ids) == ["a", "b"]
+        assert dropped == []
+
+    run(scenario)

@@ -549,3 +549,20 @@ def test_a_message_that_is_too_long_ends_the_session() -> None:
         assert {"type": "end_stream", "data": "message_too_long"} in map(json.loads, peer.sent)
 
     play(scenario, max_message_bytes=1000)
+
+
+def test_a_client_whose_network_is_gone_makes_room_for_another() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("gone", CLIENT)
+        desk.engine.peers[0].become(PeerState.CONNECTED)
+        await desk.host.sessions["gone"].handler.started.wait()  # type: ignore[attr-defined]
+        assert error_of(await desk.offer("next", STRANGER)) == "concurrency_limit_reached"
+        desk.engine.peers[0].become(PeerState.DISCONNECTED)
+        assert (await desk.offer("next", STRANGER))["type"] == "answer"
+        desk.engine.peers[1].become(PeerState.CONNECTED)
+        await desk.gone("gone")
+        await asyncio.gather(*desk.host.sessions._dropping)
+        assert desk.engine.peers[0].closes > 0
+        assert desk.host.sessions.connected_ids == ["next"]
+
+    run(scenario)

@@ -4,7 +4,8 @@
 
     state      takes a place of the limit   becomes
     pending    no                           connected (the connection is up), or is dropped after 30 s
-    connected  yes                          gone, when its session has closed
+    connected  yes                          lost, when nothing comes from the client; gone, when its session has closed
+    lost       until somebody wants it      connected (the network came back), or gone
 
 An offer is refused while all places are taken. Of two pending connections that race for the last place the first that
 connects gets it. Pending ones are bounded, too: a flood of offers drops the oldest.
@@ -31,6 +32,7 @@ PENDING_TIMEOUT_S = 30.0
 class _Entry(Generic[T]):
     session: T
     connected: bool
+    lost: bool = False
     timer: asyncio.TimerHandle | None = None
 
 
@@ -39,7 +41,7 @@ class Registry(Mapping[str, T]):
 
     Args:
         limit: Places.
-        drop: Closes a session that never connected, with the reason.
+        drop: Closes a session that never connected, or was lost and has to make room, with the reason.
         pending_limit: Pending connections that may exist at once.
         pending_timeout_s: How long one may stay pending.
 
@@ -87,7 +89,7 @@ class Registry(Mapping[str, T]):
             raise SignalingError("connection_already_exists")
         if not self.admits:
             raise SignalingError("server_draining")
-        if len(self.connected_ids) >= self.limit:
+        if sum(entry.connected and not entry.lost for entry in self._entries.values()) >= self.limit:
             raise SignalingError("concurrency_limit_reached", limit=self.limit)
 
     def add_connected(self, session_id: str, session: T) -> None:
@@ -97,6 +99,7 @@ class Registry(Mapping[str, T]):
             SignalingError: As of :meth:`check`.
         """
         self.check(session_id)
+        self._make_room()
         self._entries[session_id] = _Entry(session, connected=True)
 
     def add_pending(self, session_id: str, session: T) -> None:
@@ -125,10 +128,29 @@ class Registry(Mapping[str, T]):
             raise SignalingError("unknown_connection")
         if entry.connected:
             return
-        if len(self.connected_ids) >= self.limit:
-            raise SignalingError("concurrency_limit_reached", limit=self.limit)
+        self._make_room()
         entry.connected = True
         self._stop_timer(entry)
+
+    def mark_lost(self, session_id: str, lost: bool) -> None:
+        """Nothing comes from a client any more, or it is there again; unknown ids are no error."""
+        entry = self._entries.get(session_id)
+        if entry is not None:
+            entry.lost = lost
+
+    def _make_room(self) -> None:
+        """Take the place of a lost client if there is no free one.
+
+        Raises:
+            SignalingError: ``concurrency_limit_reached``.
+        """
+        taken = self.connected_ids
+        if len(taken) < self.limit:
+            return
+        lost = next((session_id for session_id in taken if self._entries[session_id].lost), None)
+        if lost is None:
+            raise SignalingError("concurrency_limit_reached", limit=self.limit)
+        self._expire(lost, "connection_lost")
 
     def remove(self, session_id: str) -> None:
         """Free the place; unknown ids are no error."""
@@ -141,7 +163,7 @@ class Registry(Mapping[str, T]):
         if entry is None:
             return
         self._stop_timer(entry)
-        logger.info("connection %s never came up (%s)", session_id, reason)
+        logger.info("connection %s is dropped (%s)", session_id, reason)
         task = asyncio.ensure_future(self._drop(entry.session, reason))
         self._dropping.add(task)
         task.add_done_callback(self._dropping.discard)

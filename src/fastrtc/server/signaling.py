@@ -327,6 +327,8 @@ class WebRtcCall:
     def on_state(self, state: PeerState) -> None:
         logger.debug("connection %s: %s", self._webrtc_id, state)
         self._state = state
+        if state in (PeerState.CONNECTED, PeerState.DISCONNECTED):
+            self._host.sessions.mark_lost(self._webrtc_id, state is PeerState.DISCONNECTED)
         self._act()
 
     def on_channel_open(self) -> None:
