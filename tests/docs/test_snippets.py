@@ -31,7 +31,7 @@ from fastrtc.cli import make_app
 from fastrtc.client import connect, read_audio
 from fastrtc.wire import messages, offer, twilio, websocket
 
-NEEDED = {"gradio.md": "gradio", "migrating.md": "google.genai"}
+NEEDED = {"gradio.md": "gradio", "migrating.md": "google.genai", "tutorial.md": "moonshine_voice"}
 # A ``gr.Blocks()`` outside a loop makes two loops and closes none; importing Gradio calls what is deprecated.
 NOISE = [
     pytest.mark.filterwarnings(ignored)
@@ -134,6 +134,7 @@ def test_an_interrupted_answer_is_remembered_as_heard(working_directory: Path) -
 
 
 def test_the_assistant_of_the_tutorial_tells_its_sessions_apart(working_directory: Path) -> None:
+    pytest.importorskip(NEEDED["tutorial.md"])
     names = run_page("tutorial.md")
     names["stream"].verbose = False
     with serving(names["app"]) as served:
