@@ -38,6 +38,7 @@ DRIVEN = {
     "reply_on_pause_parameters",
     "reply_on_stopwords",
     "requesting_inputs",
+    "session_tokens",
 }
 
 
@@ -117,6 +118,29 @@ def test_what_was_said_before_a_pause_comes_back(name: str, transport: Any, clip
     assert sum(message.event == "turn_committed" for message in call.messages) == 1
     compare = likeness if transport == "websocket" else windowed_likeness
     assert compare(heard(call), clip.speech()) > (0.95 if transport == "websocket" else 0.6)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "webrtc"])
+def test_session_tokens_let_in_who_has_logged_in(transport: Any, clips: list[Clip], log: Path) -> None:
+    clip = clips[0]
+
+    async def talk(url: str, token: str) -> Call:
+        with pytest.raises(SignalingError, match="unauthorized"):
+            async with connect(url, transport):
+                pass
+        async with connect(url, transport, token=token) as call:
+            await call.speak(clip.pcm, clip.rate_hz)
+            output = await call.wait_for(lambda message: message.type == "output", WAIT_S)
+            assert output.data["data"] == ["ada said this"]
+        return call
+
+    with running("session_tokens", log) as example:
+        assert "talk/#token=" in httpx.get(example.url).text
+        assert httpx.get(f"{example.url}/talk/").status_code == 200
+        wrong = httpx.post(f"{example.url}/token", json={"name": "ada", "password": "turing"})
+        assert wrong.status_code == 401
+        right = httpx.post(f"{example.url}/token", json={"name": "ada", "password": "lovelace"})
+        asyncio.run(talk(example.url, right.json()["token"]))
 
 
 @pytest.mark.parametrize("transport", ["websocket", "webrtc"])

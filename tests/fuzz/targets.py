@@ -40,7 +40,7 @@ from fastrtc.transports.webrtc.engine import PeerState, PeerStats
 from fastrtc.transports.websocket import WebSocketConversation
 from fastrtc.wire import messages, offer, twilio, websocket
 
-STUCK_S = 5.0
+STUCK_S = 30.0
 Target = Callable[[bytes], str]
 
 
