@@ -21,7 +21,7 @@ LONGEST_S = 3.0  # of audio in one question
 LEAD_S, TAIL_S = 0.3, 0.2  # of audio before and after detected speech, so that nothing is cut off
 FORGET_S = 1.0  # of silence after which what is said next has nothing to do with what was said before
 MEMORY_S = 8.0  # how long a recogniser may take before what followed the stop word is lost
-REST_S = 0.25  # that a recogniser may know a word before it ends
+REST_S = 0.5  # that a recogniser may know a word before it ends: "computer" is often known 0.3-0.45 s before
 
 
 @dataclass(frozen=True, slots=True)
