@@ -62,6 +62,7 @@ def test_webrtc_data_unpacks_like_audio() -> None:
     assert rate == 24_000
     assert samples is PCM
     assert list(WebRTCData(webrtc_id="id", textbox="hi")) == []
+    assert WebRTCData(webrtc_id="id", textbox="hi").model_dump() == {"webrtc_id": "id", "textbox": "hi", "audio": None}
     with pytest.raises(TypeError):
         WebRTCData("id")  # type: ignore[misc]
 

@@ -71,6 +71,10 @@ class WebRTCData:
         """Unpack like the audio alone: ``sample_rate, array = data``."""
         return iter(self.audio or ())
 
+    def model_dump(self) -> dict[str, Any]:
+        """The fields by name; FastRTC's class was a Pydantic model."""
+        return {"webrtc_id": self.webrtc_id, "textbox": self.textbox, "audio": self.audio}
+
 
 def split_output(data: Any) -> tuple[Any, AdditionalOutputs | CloseStream | None]:
     """Separate the media of one yielded value from what came beside it.

@@ -271,3 +271,41 @@ def test_bitrate_and_size_of_both_ways_are_limited(
     widths = [rates[way]["frameWidth"] for rates in (free, limited) for way in ("outbound-rtp", "inbound-rtp")]
     # The function gets the smaller picture, and what it gives is made smaller once more.
     assert widths == [WIDTH, WIDTH, WIDTH // 2, WIDTH // 4]
+
+
+OFFER_BOTH = """async () => {
+  const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+  const peer = (window.peer = new RTCPeerConnection());
+  media.getTracks().forEach((track) => peer.addTrack(track, media));
+  peer.createDataChannel("text");
+  await peer.setLocalDescription(await peer.createOffer());
+  await new Promise((done) => {
+    peer.onicegatheringstatechange = () => peer.iceGatheringState === "complete" && done();
+  });
+  const body = JSON.stringify({ sdp: peer.localDescription.sdp, type: "offer", webrtc_id: "both" });
+  const headers = { "Content-Type": "application/json" };
+  const answer = await (await fetch("webrtc/offer", { method: "POST", headers, body })).json();
+  if (answer.sdp) await peer.setRemoteDescription(answer);
+  return answer.meta?.error ?? answer.type;
+}"""
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_track_too_many_is_ignored_or_refused(
+    allowed: bool, serve: Callable[[ASGIApp], str], launch: Callable[..., Browser], open_tab: Callable[..., Page]
+) -> None:
+    stream = Stream(lambda image: image, modality="video", allow_extra_tracks=allowed, verbose=False)
+    app = Starlette(routes=stream.page())
+    stream.mount(app)
+    tab = open_tab(launch())
+    tab.goto(serve(app))
+    answered = tab.evaluate(OFFER_BOTH)
+    if not allowed:
+        assert answered == "unsupported_track"
+        return
+    assert answered == "answer"
+    tab.wait_for_function("() => peer.connectionState === 'connected'")
+    directions = tab.evaluate(
+        "() => Object.fromEntries(peer.getTransceivers().map((one) => [one.sender.track.kind, one.currentDirection]))"
+    )
+    assert directions == {"audio": "inactive", "video": "sendrecv"}
