@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +20,7 @@ from fastrtc.speech.sentences import async_sentences_of, sentences_of
 from fastrtc.speech.text_to_speech import AsyncText, Text, TTSOptions
 
 THREADS = 2
+NICENESS = 5  # A sentence waits for the media clock, never the other way round.
 PAUSE_S = 0.25  # between two sentences
 LEAD_S, TAIL_S = 0.03, 0.08  # of what is left around the speech, so that no sound is cut
 QUIET = 0.02  # of the loudest frame; below it there is no speech
@@ -110,7 +114,12 @@ class SentenceVoice(ABC, Generic[OptionsT]):
 @lru_cache
 def voice_threads() -> ThreadPoolExecutor:
     """The threads on which all voices of this process speak."""
-    return ThreadPoolExecutor(THREADS, thread_name_prefix="fastrtc-voice")
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="fastrtc-voice", initializer=_step_back)
+
+
+def _step_back() -> None:
+    with contextlib.suppress(AttributeError, OSError):  # Linux gives each thread its own; others have none.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def trimmed(wave: Wave, rate_hz: int) -> Wave:
