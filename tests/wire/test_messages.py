@@ -94,7 +94,10 @@ def test_known_types_with_any_data_are_read_or_refused(kind: str, data: object) 
         (m.StopWord(), {"type": "stopword", "data": ""}),
         (
             m.TranscriptMessage("turn on", False, None, 1.0, 1.5),
-            {"type": "transcript", "data": {"text": "turn on", "final": False, "turn": None, "start_s": 1.0, "end_s": 1.5}},
+            {
+                "type": "transcript",
+                "data": {"text": "turn on", "final": False, "turn": None, "start_s": 1.0, "end_s": 1.5},
+            },
         ),
         (m.EndStream("bye"), {"type": "end_stream", "data": "bye"}),
         (m.Log("pause_detected"), {"type": "log", "data": "pause_detected"}),
