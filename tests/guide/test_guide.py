@@ -109,30 +109,17 @@ def test_its_parameters(blocks: dict[str, str], clips: list[Clip]) -> None:
     assert likeness(heard(call), clips[1].speech()) > 0.95
 
 
-class Recogniser:
-    """Knows one word, by its sound."""
-
-    def __init__(self, word: Clip) -> None:
-        self._word = word.speech()
-        self.asked = 0
-
-    def stt(self, audio: tuple[int, Any]) -> str:
-        self.asked += 1
-        rate_hz, samples = audio
-        return "Computer." if likeness(at_compare_hz(samples[0], rate_hz), self._word) > 0.8 else "Something."
-
-
 @pytest.fixture(scope="module")
 def computer(speech: Path) -> Clip:
     pytest.importorskip("soundfile")
     return read_clip(min((speech / "picovoice-wake-word-benchmark" / "computer").glob("*.flac")))
 
 
-def test_reply_on_stopwords(
-    blocks: dict[str, str], clips: list[Clip], computer: Clip, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recogniser, calls, beep = Recogniser(computer), [], float_to_int16(np.sin(np.arange(8000) / 5)[None] / 4)
-    monkeypatch.setattr("fastrtc.handlers.reply_on_stopwords.get_stt_model", lambda: recogniser)
+def test_reply_on_stopwords(blocks: dict[str, str], clips: list[Clip], computer: Clip) -> None:
+    pytest.importorskip("moonshine_voice", reason="there is no recogniser (pip install 'fastrtc[stt]')")
+    calls, beep = [], float_to_int16(np.sin(np.arange(8000) / 5)[None] / 4)
+    # Loaded before anybody speaks, as in an app that has been up for some seconds.
+    assert fastrtc.get_stt_model().stt((computer.rate_hz, computer.pcm.reshape(1, -1))) == "Computer."
 
     def generate(audio: tuple[int, PCM]) -> Any:
         calls.append(audio)
@@ -142,7 +129,6 @@ def test_reply_on_stopwords(
     names = run_block(blocks["reply_on_stopwords"], left_out)
     with serving(make_app(names["stream"])) as served:
         call = asyncio.run(say(served.url, clips[1], computer, clips[0], gap_s=1.0))
-    assert recogniser.asked > 0
     assert sum(message.type == "stopword" for message in call.messages) == 1
     ((rate_hz, audio),) = calls
     assert (rate_hz, audio.shape[0]) == (16_000, 1)

@@ -6,6 +6,7 @@ import asyncio
 import importlib.metadata
 import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -100,9 +101,10 @@ def test_without_gradio_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
         _ = Stream(Silent()).ui
 
 
-def test_an_old_gradio_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fastrtc.ui.gradio, "version", lambda _: "5.49.1")
-    with pytest.raises(ConfigurationError, match=r"needs Gradio 6 and found 5\.49\.1"):
+@pytest.mark.parametrize("old", ["5.49.1", "6.9.0"])
+def test_an_old_gradio_is_refused(monkeypatch: pytest.MonkeyPatch, old: str) -> None:
+    monkeypatch.setattr(fastrtc.ui.gradio, "version", lambda _: old)
+    with pytest.raises(ConfigurationError, match=rf"needs Gradio 6\.10 or newer and found {re.escape(old)}"):
         _ = Stream(Silent()).ui
 
 

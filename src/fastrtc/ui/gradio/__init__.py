@@ -4,6 +4,7 @@ it is needed, because Gradio itself takes seconds to import.
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from fastrtc.errors import ConfigurationError, MissingExtraError
 if TYPE_CHECKING:
     from fastrtc.ui.gradio.page import PagedStream
 
-OLDEST_MAJOR = 6
+OLDEST = (6, 10)
 
 
 def need_gradio(feature: str) -> None:
@@ -23,14 +24,17 @@ def need_gradio(feature: str) -> None:
 
     Raises:
         MissingExtraError: There is none.
-        ConfigurationError: It is older than Gradio 6, whose ``gr.HTML`` the component is made of.
+        ConfigurationError: It is older than Gradio 6.10, whose ``gr.HTML`` the component is made of.
     """
     try:
         installed = version("gradio")
     except PackageNotFoundError as error:
         raise MissingExtraError(feature, "gradio") from error
-    if int(installed.split(".", maxsplit=1)[0]) < OLDEST_MAJOR:
-        raise ConfigurationError(f'{feature} needs Gradio 6 and found {installed}: pip install "fastrtc[gradio]"')
+    if tuple(int(number) for number in re.findall(r"\d+", installed)[:2]) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise ConfigurationError(
+            f'{feature} needs Gradio {wanted} or newer and found {installed}: pip install "fastrtc[gradio]"'
+        )
 
 
 def make_ui(stream: PagedStream) -> tuple[Any, Any]:
