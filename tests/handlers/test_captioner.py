@@ -171,6 +171,17 @@ def test_a_turn_without_speech_has_no_transcript(bench: Bench) -> None:
     assert bench.texts == [("0x0.5", True, 5)]
 
 
+def test_a_turn_without_the_silence_before_it_needs_no_further_question(bench: Bench) -> None:
+    bench.captioner.follow(Started(1000))
+    bench.hear(0.5, 7, SPEAKING)
+    bench.later.run()
+    bench.captioner.follow(Paused(1500))
+    bench.later.run()
+    bench.captioner.follow(StartReply(1, 990, 1500, 1500, "silence"))
+    assert bench.later.waiting == []
+    assert bench.texts[-1] == ("7x0.6", True, 1)
+
+
 def test_what_was_heard_before_the_turn_is_not_in_its_transcript(bench: Bench) -> None:
     bench.captioner.follow(Started(1000))
     bench.hear(0.5, 7, SPEAKING)

@@ -38,6 +38,7 @@ class _Utterance:
 
     Attributes:
         start: Its first sample.
+        onset: Its first sound.
         covered: How far the newest question to the recogniser reached, and ...
         known: ... the newest answer.
         text: That answer.
@@ -46,6 +47,7 @@ class _Utterance:
     """
 
     start: int
+    onset: int
     covered: int
     known: int = 0
     text: str = ""
@@ -110,7 +112,7 @@ class Captioner:
             case Started(onset):
                 if self._current is None:
                     # The recogniser needs some speech: of its first moments it only guesses.
-                    self._current = _Utterance(max(onset - self._pre_roll, self._earliest()), covered=onset)
+                    self._current = _Utterance(max(onset - self._pre_roll, self._earliest()), onset, covered=onset)
             case Paused():
                 self._ask_about_current()
             case StartReply():
@@ -147,10 +149,11 @@ class Captioner:
             self._transcript.set_result("")
             return
         current, self._current = self._current, None
-        same = current is not None and abs(current.start - reply.start) <= SAME_S * self._rate_hz
-        ended = current if same else None
+        # Between the start and the onset there is no speech that another beginning could leave out.
+        earliest = reply.start + SAME_S * self._rate_hz
+        ended = current if current is not None and current.start <= earliest and reply.start <= current.onset else None
         if ended is None:
-            ended = _Utterance(reply.start, covered=reply.start)
+            ended = _Utterance(reply.start, reply.start, covered=reply.start)
         audio = self._ring.slice(max(reply.start, self._ring.start), reply.end)
         ended.final = _Final(reply.turn, reply.speech_end, audio, self._transcript)
         self._ended.append(ended)

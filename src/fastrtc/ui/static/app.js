@@ -230,7 +230,8 @@ class Page {
   #caption({ text, final }) {
     ui.caption.hidden = false;
     ui.caption.toggleAttribute("data-partial", !final);
-    ui.captionText.textContent = text;
+    // The recogniser ends every guess like a sentence.
+    ui.captionText.textContent = final ? text : text.replace(/[.,?!]+$/, "");
   }
 
   /** @param {boolean} awake whether a stop word was heard, and what comes is for the function */
