@@ -16,7 +16,8 @@ class Limits:
 
     Attributes:
         max_message_bytes: One WebSocket frame or data-channel message (``message_too_long``).
-        messages_per_s: Messages of a session that are no audio, on average (``too_many_messages``).
+        messages_per_s: Messages of a session that are no audio, on average (``too_many_messages``). On a data channel a
+            message counts once for every 10,000 bytes; a WebSocket is read at a megabyte a second.
         message_burst: How many of them may come at once.
         max_received_ms: Received audio that may wait for the session; what is older is dropped.
         max_unsent_ms: Audio that may wait for a client that does not read (``client_not_reading``).

@@ -539,6 +539,19 @@ def test_a_flood_of_messages_ends_the_session_and_says_so(early: bool) -> None:
     play(scenario, messages_per_s=0.001, message_burst=5)
 
 
+def test_long_messages_count_as_several() -> None:
+    async def scenario(desk: Desk) -> None:
+        await desk.offer("a")
+        peer = desk.engine.peers[0]
+        peer.become(PeerState.CONNECTED)
+        for _ in range(3):
+            peer.observer.on_message("x" * 20_000)
+        await desk.gone("a")
+        assert len([text for text in peer.sent if "Server received" in text]) == 2
+
+    play(scenario, messages_per_s=0.001, message_burst=5)
+
+
 def test_a_message_that_is_too_long_ends_the_session() -> None:
     async def scenario(desk: Desk) -> None:
         await desk.offer("a")

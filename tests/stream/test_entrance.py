@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Queue
+from socket import SHUT_RDWR
 from typing import Any
 
 import httpx
@@ -22,6 +23,7 @@ from websockets.sync.client import connect as open_socket
 from fastrtc.client import connect
 from fastrtc.context import get_current_context
 from fastrtc.errors import AccessDeniedError, ConfigurationError, SignalingError
+from fastrtc.events import SessionClosed
 from fastrtc.handlers.base import AsyncStreamHandler, StreamHandler
 from fastrtc.limits import Limits
 from fastrtc.media.g711 import encode_ulaw
@@ -274,6 +276,37 @@ def test_a_client_that_floods_is_cut_off_and_told_while_another_goes_on(transpor
 
     with serving(guarded(limits=Limits(messages_per_s=20, message_burst=50))) as server:
         asyncio.run(play(server.url))
+
+
+class Talker(Greeter):
+    """Has a megabyte to tell, ten times a second."""
+
+    def copy(self) -> "Talker":
+        return Talker()
+
+    async def emit(self) -> Any:
+        await asyncio.sleep(0.1)
+        self.send_message_sync("x" * 1_000_000)
+
+
+def test_a_client_that_never_reads_is_cut_off() -> None:
+    closed: Queue[Any] = Queue()
+    stream = Stream(
+        Talker(),
+        modality="audio",
+        verbose=False,
+        limits=Limits(max_unsent_bytes=2_000_000),
+        on_event=lambda name, event: closed.put((name, event)),
+    )
+    with serving(app_of(stream)) as server:
+        url = server.url.replace("http", "ws") + "/websocket/offer"
+        # The buffers of the kernel take a few megabytes before anybody notices.
+        with open_socket(url, max_queue=1, compression=None, close_timeout=0.1) as socket:
+            socket.send(json.dumps({"event": "start", "websocket_id": "deaf"}))
+            while not isinstance((told := closed.get(timeout=WAIT_S))[1], SessionClosed):
+                pass
+            assert (told[0], told[1].reason) == ("deaf", "client_not_reading")
+            socket.socket.shutdown(SHUT_RDWR)
 
 
 SPOKEN = "my PIN is 4711"

@@ -133,6 +133,22 @@ def test_who_is_faster_than_time_is_read_more_slowly_and_loses_nothing(with_line
     with_line(limited(WebSocketConversation, max_received_ms=200), scenario)
 
 
+def test_megabytes_are_read_slowly_too(with_line):
+    async def scenario(line):
+        line.socket.say(START)
+        session = await line.session()
+        begin_s = asyncio.get_running_loop().time()
+        for _ in range(4):
+            line.socket.say({"type": "input", "data": ["x" * 100_000]})
+        line.socket.say({"event": "stop"})
+        await line.serving
+        assert len(session.messages) == 4
+        # 400 kB, of which 50 may come at once, at a megabyte a second.
+        assert asyncio.get_running_loop().time() - begin_s > 0.3
+
+    with_line(limited(WebSocketConversation, max_received_ms=200), scenario)
+
+
 async def pass_time() -> None:
     await asyncio.sleep(0.005)
 

@@ -72,6 +72,8 @@ logger = logging.getLogger(__name__)
 MAX_EARLY_CANDIDATES = 64
 MAX_CANDIDATES = 256
 FAREWELL_S = 0.1
+# A long message on the data channel counts as several: at 100 a second, a megabyte.
+BYTES_PER_MESSAGE = 10_000
 CANDIDATES_WAIT_S = 5.0
 
 
@@ -339,7 +341,7 @@ class WebRtcCall:
             return
         if len(text) > self._host.limits.max_message_bytes:
             self._cut_off("message_too_long")
-        elif not self._messages.take():
+        elif not self._messages.take(max(1.0, len(text) / BYTES_PER_MESSAGE)):
             self._cut_off("too_many_messages")
         elif self._session is None:
             self._early.append(text)

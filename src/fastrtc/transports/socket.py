@@ -35,9 +35,11 @@ logger = logging.getLogger(__name__)
 
 _CLOSE_TIMEOUT_S = 2.0
 
-# Nobody speaks faster than time passes; whoever sends so is read this much faster, and a frame costs at least so much.
+# Nobody speaks faster than time passes; whoever sends so is read this much faster. A frame counts as at least so much
+# audio, and so do so many bytes: a thousand frames or a megabyte in a second.
 _FASTER_THAN_TIME = 2.0
 _MIN_FRAME_MS = 2.0
+_BYTES_PER_MS = 500.0
 
 # RFC 6455, section 7.4.1, and from 3000 IANA's registry of WebSocket close codes; all other ends are normal (1000).
 _CLOSE_CODES = {
@@ -357,23 +359,23 @@ class SocketConversation:
             message = await self.websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return "disconnected"
-            heard_ms = self._heard_ms
+            size, heard_ms = len(message.get("text") or message.get("bytes") or ""), self._heard_ms
             try:
-                await self._take(message)
+                await self._take(message, size)
             except CutOffError as error:
                 return await self._cut_off(error.reason)
             except SignalingError as error:
                 await self.reply(encode_frame(Failed({"error": error.code, **error.detail})))
                 return error.code
             # Who sends faster than anybody speaks is not read meanwhile: it waits, and nobody else does.
-            debt_s = self._frames.owe(max(_MIN_FRAME_MS, self._heard_ms - heard_ms))
+            debt_s = self._frames.owe(max(_MIN_FRAME_MS, self._heard_ms - heard_ms, size / _BYTES_PER_MS))
             if debt_s > 0:
                 await asyncio.sleep(debt_s)
         return self._over.result()
 
-    async def _take(self, message: Mapping[str, Any]) -> None:
+    async def _take(self, message: Mapping[str, Any], size: int) -> None:
         text = message.get("text")
-        if len(text or message.get("bytes") or "") > self._limits.max_message_bytes:
+        if size > self._limits.max_message_bytes:
             raise CutOffError("message_too_long")
         try:
             if text is None:
