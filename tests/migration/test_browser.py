@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from tests.fakes.openai_http import OpenAiHttp
 from tests.fakes.serving import serving
-from tests.fakes.sound import COMPARE_HZ, Clip, likeness, read_clip, windowed_likeness
+from tests.fakes.sound import COMPARE_HZ, Clip, read_clip, windowed_likeness
 from tests.interop.browser.camera import write_camera
 from tests.migration.conftest import WAIT_S, at_compare_hz, heard_by, write_microphone
 
-import fastrtc
 from fastrtc.audio import PCM
 
 pytestmark = [pytest.mark.browser, pytest.mark.speech, pytest.mark.slow]
@@ -104,28 +103,8 @@ def test_talk_to_an_llm(
         assert windowed_likeness(at_compare_hz(pcm, rate_hz), clip.speech()) > 0.5
 
 
-class Recogniser:
-    """Knows one word by its sound; what else was said is "lights"."""
-
-    def __init__(self, word: Clip) -> None:
-        self._word = word.speech()
-
-    def stt(self, audio: tuple[int, Any]) -> str:
-        pcm = at_compare_hz(np.squeeze(audio[1]), audio[0])
-        return "Computer" if windowed_likeness(pcm, self._word) > 0.5 and likeness(pcm, self._word) > 0.4 else "lights"
-
-
-def test_hello_computer(
-    serve_app: Any,
-    open_page: Any,
-    clips: list[Clip],
-    computer: Clip,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    recogniser = Recogniser(computer)
-    monkeypatch.setattr(fastrtc, "get_stt_model", lambda: recogniser)
-    monkeypatch.setattr("fastrtc.handlers.reply_on_stopwords.get_stt_model", lambda: recogniser)
+def test_hello_computer(serve_app: Any, open_page: Any, clips: list[Clip], computer: Clip, tmp_path: Path) -> None:
+    pytest.importorskip("moonshine_voice", reason="there is no recogniser (pip install 'fastrtc[stt]')")
     app, served = serve_app("hello_computer")
     microphone = write_microphone(tmp_path / "mic.wav", 1.0, clips[1], 2.0, computer, clips[0], 10.0)
     page = open_page(served.url, microphone)
@@ -135,7 +114,7 @@ def test_hello_computer(
     page.wait_for_timeout(1500)
     order = page.evaluate("window.order")
     assert order == ["stopword", "started_talking", "pause_detected", "response_starting"]
-    assert '"heard": "lights"' in page.text_content("#heard")
+    assert "operator" in page.text_content("#heard").lower()
     heard = heard_by(page).astype(np.float64)
     spectrum = np.abs(np.fft.rfft(heard))
     assert np.argmax(spectrum) * COMPARE_HZ / len(heard) == pytest.approx(440, abs=5)
