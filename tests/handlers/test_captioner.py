@@ -335,6 +335,16 @@ def test_the_argument() -> None:
         ReplyOnPause(lambda audio: None, captions="moonshine")  # type: ignore[arg-type]
 
 
+def test_turns_that_a_subclass_decides_have_no_captions() -> None:
+    class Own(ReplyOnPause):
+        def determine_pause(self, audio: PCM, sampling_rate: int, state: Any) -> bool:
+            return False
+
+    assert Own(lambda audio: None).captions is None
+    with pytest.raises(ConfigurationError, match="which Own replaces by overriding"):
+        Own(lambda audio: None, captions=Words())
+
+
 def test_true_means_the_default_recogniser() -> None:
     from fastrtc.speech.moonshine_weights import carried_weights
     from fastrtc.speech.recogniser import get_stt_model

@@ -91,6 +91,11 @@ class ReplyOnPause(StreamHandler):
         self.idle_fn = idle_fn
         self._key_fn = on_dtmf
         self.captions = caption_model(captions)
+        if self.captions is not None and not self.runs_natively:
+            raise ConfigurationError(
+                f"captions follow the session's own turn-taking, which {type(self).__name__} replaces by overriding "
+                "receive, emit, process_audio or determine_pause; leave one of the two out"
+            )
         self.is_async = is_async_function(fn)
         self._trigger: Callable[[], None] | None = None
         self._alone: Any = None
