@@ -136,6 +136,13 @@ SERVER: tuple[Any, ...] = (
     {"event": "clear"},
     {"status": "failed", "meta": {"error": "concurrency_limit_reached", "limit": 1}},
 )
+HEADS = (
+    "POST /webrtc/offer?webrtc_id=a HTTP/1.1\r\nHost: voice.example.org\r\nContent-Type: application/json\r\n"
+    "Content-Length: 40\r\nExpect: 100-continue\r\nConnection: keep-alive",
+    "POST /webrtc/offer HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked",
+    "GET /websocket/offer HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AA==",
+    "GET /outputs?webrtc_id=%00&websocket_id= HTTP/1.0\r\nHost:",
+)
 FORMS = (
     "From=%2B15550100&To=%2B15550101&CallSid=CA1",
     "From=&From=a&%00=%ff&=",

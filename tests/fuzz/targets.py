@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from starlette.requests import HTTPConnection, Request
-from tests.fuzz.seeds import CALLS, CANDIDATES, FORMS, FRAMES, MESSAGES, OFFERS, SDP, SERVER
+from tests.fuzz.seeds import CALLS, CANDIDATES, FORMS, FRAMES, HEADS, MESSAGES, OFFERS, SDP, SERVER
 from tests.fuzz.source import WEIRD, Source, any_json, as_text, mutated_json, mutated_lines
 from tests.transports.conftest import FakeSocket, FakeSwitchboard
 
@@ -39,6 +39,7 @@ from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import PeerState, PeerStats
 from fastrtc.transports.websocket import WebSocketConversation
 from fastrtc.wire import messages, offer, twilio, websocket
+from fastrtc.workers.request import END_OF_HEAD, is_offer, parse_head, session_id_of
 
 STUCK_S = 30.0
 Target = Callable[[bytes], str]
@@ -190,6 +191,26 @@ def incoming(raw: bytes) -> str:
         assert done.value in (200, 403, 413)
         return f"HTTP {done.value}"
     raise AssertionError("it waited for something")
+
+
+def front(raw: bytes) -> str:
+    """What the process in front of several workers reads of a request."""
+    source = Source(raw)
+    text = mutated_lines(source, source.pick(HEADS))
+    body = as_text(source, mutated_json(source, OFFERS)).encode("utf-8", "replace")
+    if source.one_in(2):
+        sizes = (f"{len(body):x}", "-5", "0x1", "ffffffffffffffff", "", "+3;a=b", "1_0")
+        body = source.pick(sizes).encode() + b"\r\n" + body + b"\r\n0\r\n\r\n"
+
+    def read() -> None:
+        head = parse_head(text.encode("latin-1", "replace") + END_OF_HEAD)
+        assert head.for_one_request().endswith(END_OF_HEAD)
+        assert 0 <= head.body_bytes <= 1_000_000
+        found = session_id_of(head, body)
+        assert found is None or 0 < len(found) <= 1_024
+        is_offer(head, body)
+
+    return outcome(read, ProtocolError)
 
 
 def _request(body: bytes) -> Request:
@@ -439,7 +460,7 @@ TARGETS: dict[str, Target] = {
             token,
             headers,
         ),
-        *(incoming, yielded, websocket_conversation, telephone_conversation, signaling, session_messages),
+        *(incoming, front, yielded, websocket_conversation, telephone_conversation, signaling, session_messages),
     )
 }
 
