@@ -101,6 +101,11 @@ def test_the_microphone_arrives_at_the_servers_rate(tab: Page, server: Any) -> N
     assert len(conversation.audio) % (RATE_IN_HZ // 50) == 0
 
 
+def test_a_token_behind_the_address_goes_to_the_session(tab: Page, server: Any) -> None:
+    conversation = start(tab, server, "?transport=websocket#token=abc.def-g_h")
+    assert conversation.frames[0]["token"] == "abc.def-g_h"
+
+
 def test_what_was_played_is_acknowledged_and_clear_silences(tab: Page, server: Any) -> None:
     conversation = start(tab, server)
     commit(conversation, turn=1)
