@@ -1,5 +1,6 @@
 """Who may enter a served stream, and what stays between one client and its session."""
 
+import argparse
 import asyncio
 import base64
 import json
@@ -20,7 +21,7 @@ from tests.fakes.serving import serving
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as open_socket
 
-from fastrtc.client import connect
+from fastrtc.client import command, connect
 from fastrtc.context import get_current_context
 from fastrtc.errors import AccessDeniedError, ConfigurationError, SignalingError
 from fastrtc.events import SessionClosed
@@ -379,3 +380,14 @@ def test_a_denied_visitor_leaves_nothing_behind() -> None:
         assert not stream.connections
         assert not stream.handlers
         assert not stream.additional_outputs
+
+
+def test_the_command_takes_a_token(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    with serving(guarded(authorize=TOKENS)) as server:
+        words = [server.url, "--transport", "websocket", "--seconds", "0.2"]
+        assert command.main(parser.parse_args(words)) != 0
+        assert "unauthorized" in capsys.readouterr().err
+        command.main(parser.parse_args([*words, "--token", TOKENS.mint("ann")]))
+        assert "connected" in capsys.readouterr().err

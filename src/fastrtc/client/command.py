@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how to call (%(default)s); auto: the WebSocket where WebRTC finds no way",
     )
     parser.add_argument("--engine", choices=("wrtc", "aiortc"), help="WebRTC engine of this side")
+    parser.add_argument("--token", metavar="TOKEN", help="session token, for a server that asks who may enter")
     parser.add_argument(
         "--seconds", type=float, help="hang up after so long; otherwise when the reply to the file is over"
     )
@@ -84,7 +85,7 @@ async def run_call(args: argparse.Namespace) -> CallRecord:
     """
     audio = read_audio(args.audio) if args.audio else None
     _say(f"calling {args.url} over {args.transport} ...")
-    async with connect(args.url, args.transport, engine=args.engine) as call:
+    async with connect(args.url, args.transport, engine=args.engine, token=args.token) as call:
         _say(f"connected as {call.session_id}")
         watcher = asyncio.create_task(_show(call))
         try:
