@@ -3,8 +3,8 @@
     python bench/captions.py
 
 CPU is the process's, with captions and without. In virtual time the recogniser answers at once, so it is asked as often
-as it ever will be. *No question at the end*: turns whose final transcript is the last partial one, so that nobody waited
-for it. *Settled*: how much of a partial transcript's words are the first words of the final one, in the mean.
+as it ever will be. *No question at the end*: turns whose final transcript is the last partial one, so that nobody
+waited for it. *Settled*: how much of a partial transcript's words are the first words of the final one, in the mean.
 """
 
 from __future__ import annotations
