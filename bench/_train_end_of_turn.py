@@ -1,4 +1,4 @@
-"""Trains the end-of-turn model that the package ships, from ``../shared/speech``: one command, about ten minutes.
+"""Trains the end-of-turn model that the package ships, from ``../shared/speech``: one command, about half an hour.
 
     python bench/_train_end_of_turn.py [--data DIR] [--out src/fastrtc/speech/weights] [--folds 5] [--teacher ONNX]
 
@@ -8,9 +8,11 @@ voices, words and channels that the model has never met. With ``--folds K`` it a
 every K-th clip, for ``bench/endpointing.py --folds``.
 
 The examples: the end of each recording (done); speech cut anywhere, at dips of its energy, in the middle of phrases
-(not done); real pauses (as Smart Turn judges them, if ``--teacher`` gives it, else not done). So that no example gives
-itself away by anything but speech, ends and cuts alike get a random channel (telephone band, mu-law, gain, noise,
-speed), silence that is the recording's own or noise at its floor, and often only their last phrase.
+(not done); real pauses. So that no example gives itself away by anything but speech, ends and cuts alike get a random
+channel (telephone band, mu-law, gain, noise, speed), silence that is the recording's own or noise at its floor, and
+often only their last phrase. With ``--teacher`` each example, as it is heard, is judged by Smart Turn too: ends and
+cuts aim in part at what they are and in part at that judgement, pauses at the judgement alone (halved in recordings of
+a single command or word). The shipped weights are made so; without a teacher pauses count as not done.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "src" / "fastrtc" / "speech" 
 WORDS = ("wake words", "near misses", "spoken commands")
 GROUPS = {COMMANDS: "commands", READ: "read", "pocketsphinx": "read", BOOKS: "read", MEETINGS: "meetings"}
 SILENCES_S = (0.096, 0.128, 0.16, 0.224, 0.32, 0.48)
-COPIES = {"end": 8, "pause": 8, "cut": 3}
+SPEEDS = (0.8, 0.86, 0.92, 0.96, 1.04, 1.1, 1.16, 1.24)
+TAUGHT, SOFTNESS, TEACHER_HEARS_MS = 0.5, 2.0, 200.0
+COPIES = {"end": 8, "pause": 10, "cut": 4}
 SHARE = {"end": 1.0, "pause": 0.5, "cut": 0.8}
 CHANNELS, DROPOUT, EPOCHS, BATCH, SEEDS = (48, 48, 32), 0.3, 12, 128, (0, 1, 2)
 WIDTHS = (5, 5, 3)
@@ -111,8 +115,8 @@ def events(clips: list[Clip], random: np.random.Generator) -> Iterator[Event]:
             yield Event(clip, group, "cut", at, start, 0.0)
 
 
-def example(event: Event, random: np.random.Generator) -> Float:
-    """One way in which the event could have been heard."""
+def example(event: Event, random: np.random.Generator) -> tuple[Float, float]:
+    """One way in which the event could have been heard: the sound, and the milliseconds of silence at its end."""
     sound, at, start = event.clip.samples, event.at, event.start
     if event.kind == "cut" and random.random() < 0.5:
         at = dip_near(sound, at, 2400, start)
@@ -131,7 +135,7 @@ def example(event: Event, random: np.random.Generator) -> Float:
     heard, speed = _channel(heard[max(0, start) :], random)
     slip_s = random.uniform(-0.04, 0.03)
     end_s = (at - max(0, start)) / RATE_HZ / speed + silence_s / speed + slip_s
-    return features(heard[: round(end_s * RATE_HZ)], 1000 * (silence_s / speed + slip_s))
+    return heard[: round(end_s * RATE_HZ)], 1000 * (silence_s / speed + slip_s)
 
 
 def _broken_off(sound: Float, at: int, count: int, random: np.random.Generator) -> Float:
@@ -158,8 +162,8 @@ def _faded(clip: Clip, at: int, count: int, random: np.random.Generator) -> Floa
 def _channel(sound: Float, random: np.random.Generator) -> tuple[Float, float]:
     """The same through some telephone or microphone, at some speed; and the speed."""
     speed = 1.0
-    if random.random() < 0.5:
-        speed = float(random.choice([0.9, 0.95, 1.05, 1.1]))
+    if random.random() < 0.7:
+        speed = float(random.choice(SPEEDS))
         sound = soxr.resample(sound, RATE_HZ * speed, RATE_HZ, "LQ")
     if random.random() < 0.6:
         sound = _telephone(sound, random)
@@ -189,12 +193,10 @@ def make_examples(places: list[Event], teacher: TurnDetector | None) -> Examples
     """Every event heard in several ways, with its target and its weight."""
     inputs, targets, kinds, groups, clips = [], [], [], [], []
     for number, event in enumerate(places):
-        target = float(event.kind == "end")
-        if event.kind == "pause" and teacher is not None:
-            target = _taught(event, teacher) * (1.0 if event.group in ("read", "meetings") else 0.3)
         for copy in range(COPIES[event.kind]):
-            inputs.append(example(event, np.random.default_rng((number, copy))))
-            targets.append(0.02 + 0.96 * target)
+            heard, silence_ms = example(event, np.random.default_rng((number, copy, 7)))
+            inputs.append(features(heard, silence_ms))
+            targets.append(0.02 + 0.96 * _target(event, heard, silence_ms, teacher))
             kinds.append(event.kind)
             groups.append(event.group)
             clips.append(event.clip.number)
@@ -207,10 +209,17 @@ def make_examples(places: list[Event], teacher: TurnDetector | None) -> Examples
     return Examples(np.array(inputs), np.array(targets, np.float32), weights.astype(np.float32), np.array(clips))
 
 
-def _taught(event: Event, teacher: TurnDetector) -> float:
-    silence_s = min(0.2, event.gap_s)
-    first = max(0, event.start, event.at - 8 * RATE_HZ)
-    return teacher.probability(event.clip.samples[first : event.at + round(silence_s * RATE_HZ)], 1000 * silence_s)
+def _target(event: Event, heard: Float, silence_ms: float, teacher: TurnDetector | None) -> float:
+    truth = float(event.kind == "end")
+    if teacher is None:
+        return truth
+    kept_ms = min(silence_ms, TEACHER_HEARS_MS)
+    end = heard.size - round((silence_ms - kept_ms) * RATE_HZ / 1000)
+    p = min(max(teacher.probability(heard[max(0, end - 8 * RATE_HZ) : end], kept_ms), 1e-4), 1 - 1e-4)
+    taught = 1 / (1 + (1 / p - 1) ** (1 / SOFTNESS))
+    if event.kind == "pause":
+        return taught * (1.0 if event.group in ("read", "meetings") else 0.5)
+    return TAUGHT * taught + (1 - TAUGHT) * truth
 
 
 def network() -> torch.nn.Sequential:
@@ -286,7 +295,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     random = np.random.default_rng(0)
-    corpora = [corpus for corpus in (*GROUPS, *WORDS) if corpus not in options.without]
+    corpora = [corpus for corpus in dict.fromkeys((*GROUPS, *WORDS)) if corpus not in options.without]
     places = [event for corpus in corpora for event in events(corpus_clips(corpus, options.data), random)]
     data = make_examples(places, SmartTurn(options.teacher) if options.teacher else None)
     everything = np.ones(len(data.targets), np.bool_)

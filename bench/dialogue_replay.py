@@ -3,8 +3,8 @@
     python bench/dialogue_replay.py [--runs 20]
 
 `session_16k` and `session_48k` replay a whole session (audio in 20 ms frames, resampling, gate, turns, replies,
-playout) whose detector follows a script, and whose turns end by silence; `turns_only` feeds the pure turn machine the same speech. Lowest and median of
-the runs.
+playout) whose detector follows a script, and whose turns end by silence; `turns_only` feeds the pure turn machine the
+same speech. Lowest and median of the runs.
 """
 
 from __future__ import annotations

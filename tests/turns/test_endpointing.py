@@ -121,10 +121,17 @@ def test_a_longer_phrase_never_waits_less(now: Pause, one: float, other: float) 
     assert shorter <= PATIENCE.required_silence_ms(replace(now, phrase_ms=long)) + 1e-6
 
 
-@given(any_pause())
-def test_a_pause_before_never_waits_less(now: Pause) -> None:
+@given(any_pause(), st.floats(PATIENCE.long_phrase_ms, 20_000))
+def test_a_pause_before_a_long_phrase_never_waits_less(now: Pause, long: float) -> None:
+    now = replace(now, phrase_ms=long)
     calm = PATIENCE.required_silence_ms(replace(now, paused=False))
     assert calm <= PATIENCE.required_silence_ms(replace(now, paused=True)) + 1e-6
+
+
+def test_a_short_phrase_after_a_pause_need_not_sound_as_finished() -> None:
+    doubtful = 1.0 / (1.0 + math.exp(-(PATIENCE.sure_short + PATIENCE.sure_completion) / 2.0))
+    first = PATIENCE.required_silence_ms(pause(doubtful, SHORT))
+    assert PATIENCE.required_silence_ms(pause(doubtful, SHORT, paused=True)) < first
 
 
 @given(any_pause(), st.floats(0, 3000))

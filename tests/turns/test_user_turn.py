@@ -116,6 +116,14 @@ def test_paused_long_enough_ends_with_silence() -> None:
     assert user.turn.state is UserState.SILENT
 
 
+def test_paused_with_too_little_speech_for_a_turn_is_forgotten() -> None:
+    user = User(settings=replace(SETTINGS, min_turn_samples=4 * SIZE))
+    assert user.hear(1, 1, 1, *[0] * 20) == [Started(0), Paused(3 * SIZE)]
+    assert user.turn.state is UserState.SILENT
+    later = user.hear(1, 1, 1, 1, *[0] * 20)
+    assert [type(output) for output in later] == [Started, Paused, Ended]
+
+
 def test_paused_ends_as_complete_after_an_answer() -> None:
     user = User(Sure())
     user.hear(1, 1, 0, 0)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_THRESHOLD = 0.6
 """Without hysteresis: a window that is let go of sooner ends the turn sooner, and pauses are judged anyway."""
 DEFAULT_MIN_SPEECH_MS = 64.0
+DEFAULT_MIN_TURN_MS = 144.0
+"""Music and clicks have shorter stretches that sound like speech; none of the recorded words was as short."""
 DEFAULT_PAD_MS = 400.0
 DETECTOR_MEMORY_S = 8.0
 OWN_DETECTOR_ASKS_MS = (96.0, 192.0, 384.0, 768.0)
@@ -61,6 +63,7 @@ class Endpoint:
             release=None if silero else DEFAULT_THRESHOLD,
             min_speech_ms=_min_speech_ms(silero) if streaming else 0.0,
             speech_pad_ms=silero.speech_pad_ms if silero else DEFAULT_PAD_MS,
+            min_turn_ms=DEFAULT_MIN_TURN_MS if streaming and silero is None else 0.0,
             can_interrupt=handler.can_interrupt,
             weigh=options.interruption_filter is not None,
         )

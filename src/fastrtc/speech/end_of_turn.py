@@ -5,7 +5,7 @@ loudness, the pitch and how voiced the sound is, each relative to the speaker's 
 20 ms. A convolutional network of three layers, run in numpy, turns that into a probability. It knows how speech sounds
 when it is finished (final lowering of the pitch, lengthening, fading) and when it breaks off; it knows no words.
 
-What it was trained on, and the licences: ``weights/README.md``; how: ``bench/endpointing/train.py``.
+What it was trained on, and the licences: ``weights/README.md``; how: ``bench/_train_end_of_turn.py``.
 
 Sources: mel scale: O'Shaughnessy, Speech Communication (1987); pitch by the autocorrelation of the windowed signal
 divided by that of the window: Boersma, "Accurate short-term analysis of the fundamental frequency and the
@@ -58,7 +58,7 @@ class EndOfTurnModel:
     """The detector that comes with the package; about 2 ms of CPU an ask, no download, numpy alone.
 
     Args:
-        path: Other weights, as ``bench/endpointing/train.py`` writes them.
+        path: Other weights, as ``bench/_train_end_of_turn.py`` writes them.
     """
 
     def __init__(self, path: Path | None = None) -> None:

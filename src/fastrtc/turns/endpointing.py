@@ -37,7 +37,8 @@ class AdaptivePatience:
     no answer of the detector yet         ``longest_ms`` (for this speaker)
     short phrase, no pause before         from ``shortest_ms``, sure from ``sure_short``
     long phrase, no pause before          from ``shortest_long_ms``, sure from ``sure_long``
-    any phrase after a pause              from ``shortest_paused_ms``, sure from a higher value
+    short phrase after a pause            from ``shortest_paused_ms``, sure from ``sure_completion``
+    long phrase after a pause             from ``shortest_paused_ms``, sure from ``sure_long + sure_paused``
     ====================================  =====================================================
 
     A silence of ``longest_ms`` (for this speaker) ends the turn in every row. The answer falls as the probability
@@ -50,7 +51,9 @@ class AdaptivePatience:
         shortest_paused_ms: Least silence in a turn that has had a pause.
         short_phrase_ms: Up to this length a phrase (speech since the last pause) is short.
         long_phrase_ms: From this length it is long; between the two, everything goes over gradually.
-        sure_short: Log-odds of the detector that are enough after a short phrase: it must not sound broken off.
+        sure_short: Log-odds of the detector that are enough after a short phrase.
+        sure_completion: After a short phrase that follows a pause, as who completes a sentence says it: it only must
+            not sound broken off.
         sure_long: After a long one.
         sure_paused: What a pause in the turn adds to ``sure_long``.
         width: Of the soft step, in log-odds.
@@ -61,16 +64,17 @@ class AdaptivePatience:
         asks_ms: Silences at which the detector is asked. Once is enough for one that does not hear the silence.
     """
 
-    shortest_ms: float = 128.0
-    longest_ms: float = 1150.0
-    shortest_long_ms: float = 180.0
-    shortest_paused_ms: float = 270.0
-    short_phrase_ms: float = 700.0
+    shortest_ms: float = 120.0
+    longest_ms: float = 1350.0
+    shortest_long_ms: float = 178.0
+    shortest_paused_ms: float = 272.0
+    short_phrase_ms: float = 800.0
     long_phrase_ms: float = 950.0
-    sure_short: float = -1.0
-    sure_long: float = 1.7
-    sure_paused: float = 2.0
-    width: float = 0.1
+    sure_short: float = -0.5
+    sure_completion: float = -1.0
+    sure_long: float = 1.17
+    sure_paused: float = 0.7
+    width: float = 0.12
     brief_ms: float = 256.0
     brief_silence_ms: float = 500.0
     longest_factor: float = 1.25
@@ -84,11 +88,12 @@ class AdaptivePatience:
             return last
         phrase_ms = pause.speech_ms if pause.phrase_ms is None else pause.phrase_ms
         run = _ramp(phrase_ms, self.short_phrase_ms, self.long_phrase_ms)
-        theta = self.sure_short + run * (self.sure_long - self.sure_short)
+        short, long = self.sure_short, self.sure_long
         first = self.shortest_ms + run * (self.shortest_long_ms - self.shortest_ms)
         if pause.paused:
-            theta += run * self.sure_paused
+            short, long = self.sure_completion, long + self.sure_paused
             first = max(first, self.shortest_paused_ms)
+        theta = short + run * (long - short)
         wait = first + max(0.0, last - first) * _logistic((theta - self.log_odds(pause)) / self.width)
         if pause.speech_ms < self.brief_ms:
             wait = max(wait, self.brief_silence_ms)

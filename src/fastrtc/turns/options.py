@@ -175,6 +175,7 @@ class TurnSettings:
     longest_backchannel_samples: float = math.inf
     sound_end_samples: int = 0
     continued_samples: int = 0
+    min_turn_samples: int = 0
 
     def ms(self, samples: float) -> float:
         """Samples as milliseconds."""
@@ -191,6 +192,7 @@ def turn_settings(
     speech_pad_ms: float,
     can_interrupt: bool,
     weigh: bool = False,
+    min_turn_ms: float = 0.0,
 ) -> TurnSettings:
     """Translate the options of a user into samples.
 
@@ -203,6 +205,7 @@ def turn_settings(
         speech_pad_ms: Padding that FastRTC adds to speech before it compares with ``started_talking_threshold``.
         can_interrupt: Whether speech over a reply does anything.
         weigh: Whether somebody answers the machine's questions about sounds over a held reply.
+        min_turn_ms: What falls silent with less speech than this was no turn.
     """
 
     def samples(seconds: float) -> int:
@@ -230,4 +233,5 @@ def turn_settings(
         longest_backchannel_samples=samples(max(options.longest_backchannel_s, options.interrupt_speech_s)),
         sound_end_samples=samples(min(SOUND_END_S, options.resume_silence_s)),
         continued_samples=samples(CONTINUED_S),
+        min_turn_samples=samples(min_turn_ms / 1000.0),
     )

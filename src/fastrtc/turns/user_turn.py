@@ -78,6 +78,7 @@ class UserTurn:
     PAUSED      window with speech                  SPEAKING
     PAUSED      silence at an asking point          PAUSED      AskDetector
     PAUSED      silence >= what the policy asks     SILENT      Ended(silence or complete)
+    PAUSED      the same, too little speech         SILENT
     any         ``discard()``                       SILENT
     ==========  ==================================  ==========  ===========================
     """
@@ -170,16 +171,19 @@ class UserTurn:
         if due > self._asked:
             self._asked = due
             outputs.append(AskDetector(self._start, at, silence_ms))
-        elif may_end and silence_ms >= self._policy.required_silence_ms(self.pause(at)):
-            outputs.append(self._end(at, "complete" if self._answers else "silence"))
+        elif may_end and (ended := self.decide(at)):
+            outputs.append(ended)
         return outputs
 
     def decide(self, at: int) -> Ended | None:
-        """Look again after an answer of the detector: the turn's end, if the pause is long enough now."""
+        """The turn's end, if the pause is long enough now; a sound too short for a turn is forgotten then."""
         if self.state is not UserState.PAUSED:
             return None
         pause = self.pause(at)
         if pause.silence_ms < self._policy.required_silence_ms(pause):
+            return None
+        if self._speech_samples < self._settings.min_turn_samples:
+            self.discard()
             return None
         return self._end(at, "complete" if self._answers else "silence")
 
