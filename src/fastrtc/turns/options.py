@@ -128,13 +128,13 @@ def _is_a(protocol: type, value: object) -> bool:
     return isinstance(value, protocol) and not isinstance(value, type)
 
 
-def _positive(name: str, value: float) -> None:
-    if not (isinstance(value, Real) and value > 0):
+def _positive(name: str, value: object) -> None:
+    if not (isinstance(value, Real) and float(value) > 0):
         raise ConfigurationError(f"{name} must be a positive number of seconds, got {value!r}")
 
 
-def _not_negative(name: str, value: float) -> None:
-    if not (isinstance(value, Real) and value >= 0):
+def _not_negative(name: str, value: object) -> None:
+    if not (isinstance(value, Real) and float(value) >= 0):
         unit = "decibels" if name.endswith("_db") else "seconds"
         raise ConfigurationError(f"{name} must be zero or a positive number of {unit}, got {value!r}")
 
