@@ -226,7 +226,9 @@ class StandaloneStopWords(StandaloneTurns):
         settings = self._endpoint.settings
         self._attention = Attention(settings, handler.stop_word_options)
         self._send_stopword = handler.send_stopword
-        self._wake = WakeListener(handler, self._ring, settings.gate, self, self._stop_word_heard, _raise)
+        self._wake = WakeListener(
+            handler, self._ring, settings.gate, self, self._stop_word_spotted, self._stop_word_heard, _raise
+        )
 
     def receive(self, frame: AudioFrame) -> None:
         super().receive(frame)
@@ -247,9 +249,11 @@ class StandaloneStopWords(StandaloneTurns):
         elif self._machine.floor is Floor.FREE or self._handler.can_interrupt:
             self._wake.hear(window)
 
-    def _stop_word_heard(self, heard: Heard) -> None:
+    def _stop_word_spotted(self) -> None:
         self._send_stopword()
         self._carry_out(self._machine.cancel("stopword"))
+
+    def _stop_word_heard(self, heard: Heard) -> None:
         self._attention.wake(heard)
         for window in heard.missed:
             self._judged(window)

@@ -43,7 +43,9 @@ class StopWordDriver(TurnDriver):
         super().__init__(handler, speaker, floor, home, watch)
         settings = self._endpoint.settings
         self._attention = Attention(settings, handler.stop_word_options)
-        self._wake = WakeListener(handler, self._ring, settings.gate, home, self._stop_word_heard, self._failed)
+        self._wake = WakeListener(
+            handler, self._ring, settings.gate, home, self._stop_word_spotted, self._stop_word_heard, self._failed
+        )
         self._send_stopword = handler.send_stopword
 
     def mute(self, muted: bool) -> None:
@@ -73,11 +75,15 @@ class StopWordDriver(TurnDriver):
     def _deaf(self) -> bool:
         return self._machine.floor is not Floor.FREE and not self._handler.can_interrupt
 
-    def _stop_word_heard(self, heard: Heard) -> None:
-        if self._closed or self._attention.awake or self._deaf:
+    def _stop_word_spotted(self) -> None:
+        if self._closed:
             return
         self._send_stopword()
         self._carry_out(self._machine.cancel("stopword"))
+
+    def _stop_word_heard(self, heard: Heard) -> None:
+        if self._closed or self._attention.awake:
+            return
         self._attention.wake(heard)
         self._wake.begin(self._ring.end)
         for window in heard.missed:

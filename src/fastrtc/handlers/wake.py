@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from fastrtc.handlers.ports import Computer
 from fastrtc.media.ring import AudioRing
-from fastrtc.speech.spotting import Spotted
 from fastrtc.turns.gate import SpeechGate, SpeechWindow
 from fastrtc.turns.options import GateSettings, TurnSettings
 
@@ -21,7 +20,9 @@ LONGEST_S = 3.0  # of audio in one question
 LEAD_S, TAIL_S = 0.3, 0.2  # of audio before and after detected speech, so that nothing is cut off
 FORGET_S = 1.0  # of silence after which what is said next has nothing to do with what was said before
 MEMORY_S = 8.0  # how long a recogniser may take before what followed the stop word is lost
-REST_S = 0.5  # that a recogniser may know a word before it ends: "computer" is often known 0.3-0.45 s before
+MORE_S = 0.3  # of audio behind that in which a stop word was found, to find its end in
+EARLIER_S = 0.1  # that the end may lie before what a question without an answer reached to
+REST_S = 0.25  # that what is found may still be too early
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class WakeListener:
         ring: The session's recent audio.
         gate: What counts as speech.
         computer: Where the recogniser runs.
-        on_heard: Told about a stop word.
+        on_spotted: Told about a stop word as soon as possible, and ...
+        on_heard: ... once more when it is known where it ended.
         on_error: Told when the recogniser raises; listening goes on.
 
     Raises:
@@ -62,6 +64,7 @@ class WakeListener:
         ring: AudioRing,
         gate: GateSettings,
         computer: Computer,
+        on_spotted: Callable[[], None],
         on_heard: Callable[[Heard], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
@@ -70,12 +73,14 @@ class WakeListener:
         self._ring = ring
         self._gate = SpeechGate(gate)
         self._computer = computer
+        self._on_spotted = on_spotted
         self._on_heard = on_heard
         self._on_error = on_error
         self._windows: deque[SpeechWindow] = deque()
         self._speech_start: int | None = None
         self._asked_upto = 0
         self._known_upto = 0
+        self._spotted: _Spotted | None = None
         self._from = 0
         self._round = 0
 
@@ -83,6 +88,7 @@ class WakeListener:
         """Listen to what comes after ``at``; an answer that is still to come about what was before is dropped."""
         self._round += 1
         self._windows.clear()
+        self._spotted = None
         self._from = self._known_upto = at
         self._forget(at)
 
@@ -92,6 +98,10 @@ class WakeListener:
         while self._windows[0].end < window.end - MEMORY_S * self._rate_hz:
             self._windows.popleft()
         self._gate.step(window)
+        if self._spotted is not None:
+            if window.end >= self._spotted.at + round(MORE_S * self._rate_hz):
+                self._locate(self._spotted, window.end)
+            return
         if self._gate.speech and self._speech_start is None:
             self._speech_start = self._asked_upto = window.start
         if self._speech_start is None:
@@ -113,24 +123,57 @@ class WakeListener:
         if start >= at:
             return  # Windows are judged a little later than their audio comes, so this one may lie before `begin`.
         audio = self._ring.slice(start, at)
-        known, self._asked_upto = max(0, self._known_upto - start), at
+        self._asked_upto = at
         number = self._round
 
-        def take(spotted: Spotted | None) -> None:
-            if number != self._round:
+        def take(phrase: str | None) -> None:
+            if number != self._round or self._spotted is not None:
                 return
-            self._known_upto = at
-            if spotted is not None:
-                end = start + spotted.end
-                missed = [window for window in self._windows if window.start >= end]
-                self._on_heard(Heard(spotted.phrase, start, end, missed))
+            if phrase is None:
+                self._known_upto = at
+                return
+            self._spotted = _Spotted(phrase, start, at)
+            self._on_spotted()
 
         def failed(error: BaseException) -> None:
             if number == self._round:
                 self._known_upto = at
             self._on_error(error)
 
-        self._computer.recognise("stop words", lambda: self._spotter.spot(self._rate_hz, audio, known), take, failed)
+        self._computer.recognise("stop words", lambda: self._spotter.spot(self._rate_hz, audio), take, failed)
+
+    def _locate(self, spotted: _Spotted, upto: int) -> None:
+        """Ask where it ended: a recogniser may know a word before that, so some more audio has been waited for."""
+        if spotted.asked:
+            return
+        spotted.asked = True
+        start = max(spotted.start, self._ring.start)
+        audio = self._ring.slice(start, min(upto, self._ring.end))
+        known = max(0, self._known_upto - round(EARLIER_S * self._rate_hz) - start)
+        number = self._round
+
+        def take(end: int) -> None:
+            if number == self._round:
+                missed = [window for window in self._windows if window.start >= start + end]
+                self._on_heard(Heard(spotted.phrase, start, start + end, missed))
+
+        def failed(error: BaseException) -> None:
+            self._on_error(error)
+            take(len(audio))
+
+        self._computer.recognise(
+            "stop words", lambda: self._spotter.end_of(self._rate_hz, audio, spotted.phrase, known), take, failed
+        )
+
+
+@dataclass(slots=True)
+class _Spotted:
+    """A stop word whose end is not known yet: the audio that it was found in, and whether its end was asked for."""
+
+    phrase: str
+    start: int
+    at: int
+    asked: bool = False
 
 
 class RestOfWord:

@@ -9,7 +9,6 @@ import numpy as np
 from fastrtc.audio import PCM, float_to_int16
 from fastrtc.errors import ConfigurationError, MissingExtraError
 from fastrtc.media.resample import resample_clip
-from fastrtc.speech.spotting import Spotted
 from fastrtc.speech.stop_words import StopWords, words_of
 
 RATE_HZ = 16_000
@@ -46,8 +45,16 @@ class MicroSpotter:
             network = package.MicroWakeWord.from_builtin(model)
             self._networks.append((phrase, network, _cutoff(network.probability_cutoff, sensitivity)))
 
-    def spot(self, rate_hz: int, audio: PCM, known: int) -> Spotted | None:
-        """It ends where its network is sure of it, less the time that takes."""
+    def spot(self, rate_hz: int, audio: PCM) -> str | None:
+        found = self._find(rate_hz, audio)
+        return None if found is None else found[0]
+
+    def end_of(self, rate_hz: int, audio: PCM, phrase: str, known: int) -> int:
+        """Where its network is sure of it, less the time that takes."""
+        found = self._find(rate_hz, audio)
+        return len(audio) if found is None else found[1]
+
+    def _find(self, rate_hz: int, audio: PCM) -> tuple[str, int] | None:
         pcm = audio if rate_hz == RATE_HZ else float_to_int16(resample_clip(audio, rate_hz, RATE_HZ))
         self._front.reset()
         for _, network, _ in self._networks:
@@ -58,8 +65,8 @@ class MicroSpotter:
         for count, feature in enumerate(features, 1):
             end = round((count * FEATURE_SAMPLES - silence.size - LATE_S * RATE_HZ) * scale)
             for phrase, network, cutoff in self._networks:
-                if network.process_streaming_prob(feature) > cutoff and end > known - LATE_S * rate_hz:
-                    return Spotted(phrase, min(max(end, 0), len(audio)))
+                if network.process_streaming_prob(feature) > cutoff:
+                    return phrase, min(max(end, 0), len(audio))
         return None
 
 

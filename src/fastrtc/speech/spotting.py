@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrtc.audio import PCM
+from fastrtc.audio import PCM, audio_to_float32
 from fastrtc.speech.moonshine import MoonshineSTT, samples_of
 from fastrtc.speech.moonshine_net import RATE_HZ, Writing
 from fastrtc.speech.protocol import SpeechToText
@@ -22,32 +22,32 @@ NEVER = -100.0
 MARGIN = 1.0  # two spellings together are at most this much more probable than the better one of them
 SHORTEST_S = 0.1  # of audio that can hold a word
 
-CUT_S = 0.06  # precision of where a stop word ends
-
-
-@dataclass(frozen=True, slots=True)
-class Spotted:
-    """A stop word in a piece of audio.
-
-    Attributes:
-        phrase: It, as the app wrote it; empty where only its place is known.
-        end: The sample at which it ends.
-    """
-
-    phrase: str
-    end: int
+# Where a stop word ends. Chosen on "computer", "jarvis", "view glass" and "smart mirror" with a command behind them.
+CUT_S = 0.06  # between two places where the audio is cut off to see whether it still holds the word
+SURER, SURER_SHARE = 1.0, 0.2  # of a logarithm that may still be gained when a word is as good as complete
+HOP_MS = 5
+AROUND_MS = 250
+PAUSE_MS, PAUSE_DB = 120, 25.0  # A pause; the closure of a "t" is shorter.
+LAST_MS, LAST_SPREAD_MS, LONGEST_LAST_MS = 130, 60, 300
+FAR_DB = 4.0
+SILENCE_DB = -80.0
 
 
 class Spotter(Protocol):
     """Looks for stop words in pieces of speech; called away from the media clock, one call at a time."""
 
-    def spot(self, rate_hz: int, audio: PCM, known: int) -> Spotted | None:
-        """The first stop word.
+    def spot(self, rate_hz: int, audio: PCM) -> str | None:
+        """The stop word in the newest seconds of what is being said, as the app wrote it; None if there is none."""
+        ...
+
+    def end_of(self, rate_hz: int, audio: PCM, phrase: str, known: int) -> int:
+        """The sample at which a stop word ends that :meth:`spot` has found.
 
         Args:
             rate_hz: Of the audio.
-            audio: The newest seconds of what is being said.
-            known: There was none that ends before this sample.
+            audio: What it was found in, and some tenths of a second more.
+            phrase: What was found.
+            known: It was not yet found in the audio up to this sample.
         """
         ...
 
@@ -57,22 +57,30 @@ class TextSpotter:
 
     Args:
         recogniser: Any one.
-        detected: Whether a text holds a stop word.
+        wanted: The stop words.
+        detected: Whether a text holds one; None: by ``wanted``.
     """
 
-    def __init__(self, recogniser: SpeechToText, detected: Callable[[str], bool]) -> None:
+    def __init__(
+        self, recogniser: SpeechToText, wanted: StopWords, detected: Callable[[str], bool] | None = None
+    ) -> None:
         self._recogniser = recogniser
+        self._wanted = wanted
         self._detected = detected
 
-    def spot(self, rate_hz: int, audio: PCM, known: int) -> Spotted | None:
-        """It ends where audio that is cut off there holds it, and audio that is a little shorter does not."""
-
-        def holds(piece: PCM) -> bool:
-            return self._detected(self._recogniser.stt((rate_hz, piece.reshape(1, -1))))
-
-        if not holds(audio):
+    def spot(self, rate_hz: int, audio: PCM) -> str | None:
+        text = self._recogniser.stt((rate_hz, audio.reshape(1, -1)))
+        match = self._wanted.find(text)
+        if self._detected is not None and not self._detected(text):
             return None
-        return Spotted("", _first(lambda end: holds(audio[:end]), known, len(audio), round(CUT_S * rate_hz)))
+        return match.phrase if match is not None else "" if self._detected is not None else None
+
+    def end_of(self, rate_hz: int, audio: PCM, phrase: str, known: int) -> int:
+        """From where the recogniser knows it, on to where its last sound ends."""
+        step = round(CUT_S * rate_hz)
+        cuts = range(known + step, len(audio), step)
+        cut = _first_of_two(cuts, lambda at: self.spot(rate_hz, audio[:at]) is not None, len(audio))
+        return _end_of_sound(audio_to_float32(audio), rate_hz, cut)
 
 
 class MoonshineSpotter:
@@ -94,35 +102,44 @@ class MoonshineSpotter:
         self._model = model
         self._wanted = wanted
         nothing = model.write(np.zeros(RATE_HZ, np.float32))
-        self._phrases = []
+        self._phrases: dict[str, tuple[list[tuple[int, ...]], float]] = {}
         for phrase in wanted.phrases:
             spellings = sorted({model.net.vocabulary.tokens(one) for one in _spellings(words_of(phrase))}, key=len)
             prior = _log_of(nothing, spellings, 0, NEVER)
-            self._phrases.append((phrase, spellings, SHARE * sensitivity * prior))
+            self._phrases[phrase] = (spellings, SHARE * sensitivity * prior)
 
-    def spot(self, rate_hz: int, audio: PCM, known: int) -> Spotted | None:
-        """It ends where audio that is cut off there holds it, and audio that is a little shorter does not."""
-        samples = samples_of((rate_hz, audio))
-        phrase = self._find(samples)
-        if phrase is None:
+    def spot(self, rate_hz: int, audio: PCM) -> str | None:
+        writing = self._write(samples_of((rate_hz, audio)))
+        if writing is None:
             return None
-        scale = RATE_HZ / rate_hz
-        end = _first(
-            lambda at: self._find(samples[: round(at * scale)]) is not None, known, len(audio), round(CUT_S * rate_hz)
-        )
-        return Spotted(phrase, end)
-
-    def _find(self, samples: Float) -> str | None:
-        if samples.size < SHORTEST_S * RATE_HZ:
-            return None
-        writing = self._model.write(samples)
         match = self._wanted.find(self._model.net.vocabulary.text(writing.tokens))
         if match is not None:
             return match.phrase
-        for phrase, spellings, least in self._phrases:
+        for phrase, (spellings, least) in self._phrases.items():
             if any(_log_of(writing, spellings, place, least - MARGIN) >= least for place in writing.starts):
                 return phrase
         return None
+
+    def end_of(self, rate_hz: int, audio: PCM, phrase: str, known: int) -> int:
+        """From where its probability is nearly what it is in the end, on to where its last sound ends."""
+        samples = samples_of((rate_hz, audio))
+        scale = rate_hz / RATE_HZ
+        step = round(CUT_S * RATE_HZ)
+        cuts = range(round(known / scale) + step, samples.size, step)
+        whole = self._best(samples, phrase)
+        least = whole - SURER - SURER_SHARE * abs(whole)
+        cut = _first_of_two(cuts, lambda at: self._best(samples[:at], phrase) >= least, samples.size)
+        return min(len(audio), round(_end_of_sound(samples, RATE_HZ, cut) * scale))
+
+    def _best(self, samples: Float, phrase: str) -> float:
+        writing = self._write(samples)
+        if writing is None:
+            return NEVER
+        spellings, _ = self._phrases[phrase]
+        return max(_log_of(writing, spellings, place, NEVER) for place in writing.starts)
+
+    def _write(self, samples: Float) -> Writing | None:
+        return self._model.write(samples) if samples.size >= SHORTEST_S * RATE_HZ else None
 
 
 def _log_of(writing: Writing, spellings: Sequence[Sequence[int]], place: int, worst: float) -> float:
@@ -146,19 +163,40 @@ def spotter_for(
         detected: Compares in a way of its own; None: by ``wanted``.
         sensitivity: From 0 to 1.
     """
-    if detected is not None:
-        return TextSpotter(recogniser, detected)
-    if isinstance(recogniser, MoonshineSTT):
+    if detected is None and isinstance(recogniser, MoonshineSTT):
         return MoonshineSpotter(recogniser, wanted, sensitivity)
-    return TextSpotter(recogniser, lambda text: wanted.find(text) is not None)
+    return TextSpotter(recogniser, wanted, detected)
 
 
-def _first(holds: Callable[[int], bool], low: int, high: int, step: int) -> int:
-    """The smallest number, within ``step``, from which on ``holds`` is true; it is at ``high``, and not at ``low``."""
-    while high - low > step:
-        middle = (low + high) // 2
-        if holds(middle):
-            high = middle
-        else:
-            low = middle
-    return high
+def _first_of_two(cuts: Sequence[int], holds: Callable[[int], bool], otherwise: int) -> int:
+    """The first of two neighbours in ``cuts`` for which ``holds`` is true: a single one may be chance."""
+    before = False
+    for earlier, cut in pairwise([otherwise, *cuts]):
+        now = holds(cut)
+        if now and before:
+            return earlier
+        before = now
+    return otherwise
+
+
+def _end_of_sound(samples: Float, rate_hz: int, cut: int) -> int:
+    """Where the sound ends in whose midst a recogniser knew a word.
+
+    At the next pause, if there is one; else at the weakest place near ``LAST_MS`` later, which is how long the end of a
+    word takes after it has been recognised.
+    """
+    hop = rate_hz * HOP_MS // 1000
+    sharp = np.diff(samples, prepend=samples[:1]) ** 2
+    level = 10 * np.log10(np.convolve(sharp, np.ones(4 * hop) / (4 * hop), "same")[::hop] + 1e-10)
+    at = min(cut // hop, level.size - 1)
+    reach = min(level.size, at + LONGEST_LAST_MS // HOP_MS)
+    loudest = level[max(0, at - AROUND_MS // HOP_MS) : at + 10].max()
+    low = level < max(loudest - PAUSE_DB, SILENCE_DB)
+    pause = PAUSE_MS // HOP_MS
+    for first in range(max(0, at - 6), reach):
+        if first + pause <= low.size and low[first : first + pause].all():
+            return first * hop
+    places = np.arange(at, reach)
+    late = ((places - at) * HOP_MS - LAST_MS) / LAST_SPREAD_MS
+    smooth = np.convolve(level, np.ones(6) / 6, "same")[places]
+    return int(places[(smooth + FAR_DB * late**2).argmin()]) * hop
