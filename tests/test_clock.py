@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastrtc.clock
-from fastrtc.clock import CATCH_UP_S, IDLE_TICKS, TICK_S, MediaClock, Ticker
+from fastrtc.clock import CATCH_UP_S, IDLE_TICKS, SWITCH_S, TICK_S, MediaClock, Ticker
 
 TIMEOUT_S = 20.0
 
@@ -169,6 +170,19 @@ def test_one_thread_for_all_that_ends_with_the_last() -> None:
     settle(clock)
     assert clock.members == ()
     assert clock._thread is None
+
+
+def test_a_thread_that_computes_cannot_hold_the_interpreter_for_long() -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.005)
+    try:
+        clock = MediaClock()
+        member = Member(clock, ticks=1)
+        clock.join(member)
+        assert member.done.wait(TIMEOUT_S)
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_it_starts_again() -> None:

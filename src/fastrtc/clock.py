@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 TICK_MS = 20
 TICK_S = TICK_MS / 1000
 CATCH_UP_S = 0.2
+SWITCH_S = 0.0005
+"""How long a thread may hold the interpreter while the clock waits for it; Python's 5 ms, several times a tick, are too
+long (ADR 001)."""
 IDLE_TICKS = 5
 """While nothing happens in a session, so many ticks are driven at once: most of a tick's cost is waking up for it."""
 
@@ -132,6 +136,7 @@ class MediaClock:
             self._ticker.add(member)
             self.wake()
             if self._thread is None:
+                sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
                 self._thread = threading.Thread(target=self._run, name="fastrtc-clock", daemon=True)
                 self._thread.start()
 

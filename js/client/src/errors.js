@@ -5,7 +5,7 @@
  */
 
 /**
- * @typedef {"server_full" | "unauthorized" | "already_connected" | "refused" | "server_unreachable"
+ * @typedef {"server_full" | "server_draining" | "unauthorized" | "already_connected" | "refused" | "server_unreachable"
  *   | "not_connected" | "connection_lost" | "bad_message" | "unsupported"
  *   | "microphone_refused" | "no_microphone" | "microphone_busy" | "insecure_context"
  *   | "camera_refused" | "no_camera" | "camera_busy"} ErrorCode
@@ -39,7 +39,7 @@ export class MicrophoneError extends ClientError {}
 export class CameraError extends ClientError {}
 
 /** Codes after which another transport would fare no better. */
-const FINAL = new Set(["server_full", "unauthorized", "server_unreachable", "unsupported"]);
+const FINAL = new Set(["server_full", "server_draining", "unauthorized", "server_unreachable", "unsupported"]);
 
 /**
  * Whether another transport may still succeed.
@@ -60,6 +60,9 @@ export function refusal(serverCode, detail = {}) {
   const facts = { ...detail, serverCode };
   if (serverCode === "concurrency_limit_reached") {
     return new SignalingError("server_full", "All places on this server are taken.", facts);
+  }
+  if (serverCode === "server_draining") {
+    return new SignalingError("server_draining", "This server is about to stop and takes no new conversations.", facts);
   }
   if (serverCode === "connection_already_exists") {
     return new SignalingError("already_connected", "A connection with this id exists already.", facts);

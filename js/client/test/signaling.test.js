@@ -41,6 +41,7 @@ test("each failure has its own code, and says whether another transport may do",
   /** @type {[Response | Error, string, boolean][]} */
   const cases = [
     [failed({ error: "concurrency_limit_reached", limit: 2 }), "server_full", false],
+    [failed({ error: "server_draining" }), "server_draining", false],
     [failed({ error: "connection_already_exists" }), "already_connected", true],
     [failed({ error: "something_new" }), "refused", true],
     [new Response("", { status: 401 }), "unauthorized", false],

@@ -173,6 +173,8 @@ def _explain(error: Exception) -> str:
     limit = getattr(error, "detail", {}).get("limit")
     if str(error) == "concurrency_limit_reached":
         return f"the server is full{f' (limit {limit})' if limit else ''}"
+    if str(error) == "server_draining":
+        return "the server is about to stop and takes no new sessions; try again in a moment"
     return str(error) or type(error).__name__
 
 

@@ -52,6 +52,7 @@ _CLOSE_CODES = {
     "error": 1011,
     "authorization_failed": 1011,
     "concurrency_limit_reached": 1013,
+    "server_draining": 1012,
     "too_many_offers": 1013,
     "too_many_pending_connections": 1013,
     "server_overloaded": 1013,

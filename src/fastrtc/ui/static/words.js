@@ -134,6 +134,12 @@ export function errorNotice(error) {
       body: fullBody(limit),
       actions: ["retry"],
     },
+    server_draining: {
+      kind: "warning",
+      title: "The server is about to stop",
+      body: "It finishes the conversations that run and takes no new ones. Try again in a moment.",
+      actions: ["retry"],
+    },
     unauthorized: { kind: "error", title: "You are not signed in", body: "The server did not let you in.", actions: ["retry"] },
     server_unreachable: {
       kind: "error",
