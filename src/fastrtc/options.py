@@ -14,6 +14,9 @@ RtcConfigurationSource: TypeAlias = (
     RtcConfiguration | Callable[[], RtcConfiguration] | Callable[[], Awaitable[RtcConfiguration]]
 )
 
+GRADIO_PREFIX = "/gradio_api/fastrtc"
+"""Prefix of a stream's endpoints inside a Gradio app."""
+
 
 class UIArgs(TypedDict, total=False):
     """What the Gradio page of a stream can be told.

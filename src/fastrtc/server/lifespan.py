@@ -10,13 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from fastrtc.options import GRADIO_PREFIX
 from fastrtc.server.termination import the_termination
 
 if TYPE_CHECKING:
     from fastrtc.server.health import Health
-
-GRADIO_PREFIX = "/gradio_api/fastrtc"
-"""Where the endpoints are inside a Gradio app."""
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from fastrtc.server.lifespan import GRADIO_PREFIX
+from fastrtc.options import GRADIO_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
