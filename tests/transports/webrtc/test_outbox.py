@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from fastrtc.transports.webrtc.outbox import MAX_QUEUED, Outbox
+from fastrtc.transports.webrtc.outbox import MAX_QUEUED, MAX_QUEUED_CHARS, Outbox
 
 
 def test_messages_wait_in_order_until_the_channel_is_open():
@@ -48,6 +48,20 @@ def test_a_client_that_takes_nothing_costs_bounded_memory(caplog):
 
     asyncio.run(scenario())
     assert len([record for record in caplog.records if "dropped" in record.message]) == 1
+
+
+def test_few_long_messages_are_as_bounded_as_many_short_ones():
+    async def scenario():
+        outbox, got = Outbox(asyncio.get_running_loop()), []
+        for _ in range(9):
+            outbox.send("x" * (MAX_QUEUED_CHARS // 4))
+        outbox.open(lambda text: got.append(len(text)))
+        assert got == [MAX_QUEUED_CHARS // 4] * 4
+        outbox.send("y" * MAX_QUEUED_CHARS)
+        await asyncio.sleep(0)
+        assert got[-1] == MAX_QUEUED_CHARS
+
+    asyncio.run(scenario())
 
 
 def test_sending_after_the_loop_has_ended_is_no_error():

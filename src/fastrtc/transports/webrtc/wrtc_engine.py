@@ -347,7 +347,7 @@ class WrtcPeer:
             if self._channel is not None:
                 self._channel.send(text)
         except _ENGINE_ERRORS as error:
-            _log.warning("a message of %d characters was not sent: %s", len(text), error)
+            self._outbox.warn("%s", error)
 
     def _on_message(self, data: Any) -> None:
         if isinstance(data, str):
