@@ -39,7 +39,8 @@ def find_weights(model: str) -> Path:
         ConfigurationError: There is no such model.
     """
     if model not in MODELS:
-        raise ConfigurationError(f"there is no recogniser {model!r}; Moonshine has {' and '.join(map(repr, MODELS))}")
+        known = ", ".join(map(repr, MODELS))
+        raise ConfigurationError(f"there is no recogniser {model!r}; there are {known}, 'whisper/base.en' and others")
     size = model.removeprefix("moonshine/")
     carried = carried_weights() if size == "tiny" else None
     if carried is not None:
