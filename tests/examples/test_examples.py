@@ -16,6 +16,7 @@ from tests.fakes.certificate import write_certificate
 from tests.fakes.gemini import GeminiLive
 from tests.fakes.openai_http import OpenAiHttp
 from tests.fakes.openai_realtime import OpenAiRealtime
+from tests.fakes.phone import LINE_HZ, called
 from tests.fakes.serving import serving
 from tests.fakes.sound import COMPARE_HZ, Clip, labelled_clips, likeness, read_clip, windowed_likeness
 
@@ -39,6 +40,7 @@ DRIVEN = {
     "reply_on_stopwords",
     "requesting_inputs",
     "session_tokens",
+    "telephone",
 }
 
 
@@ -214,6 +216,25 @@ def test_a_conversation_without_a_network(speech: Path, log: Path) -> None:
     answer = get_stt_model().stt((call.heard.rate_hz, call.heard.pcm))
     assert "you said" in answer.lower()
     assert "forward" in answer.lower()
+
+
+def test_a_telephone_line_reads_out_what_was_typed(speech: Path, log: Path) -> None:
+    pytest.importorskip("hibari")
+    clip = read_clip(speech / "pocketsphinx-testdata" / "goforward.flac")
+    with running("telephone", log, TWILIO_AUTH_TOKEN="12345") as example:
+        assert httpx.post(f"{example.url}/telephone/incoming", data={"CallSid": "CA1"}).status_code == 403
+        with called(example.url, "MZ1", auth_token="12345") as phone:
+            phone.begin()
+            told = [phone.hear_out()]
+            phone.press("42#")
+            told.append(phone.hear_out())
+            phone.say(np.concatenate([clip.at(LINE_HZ), np.zeros(LINE_HZ, np.int16)]))
+            told.append(phone.hear_out())
+            phone.hang_up()
+    greeting, typed, said = (get_stt_model().stt((LINE_HZ, pcm)).lower() for pcm in told)
+    assert "type a number" in greeting
+    assert "typed four" in typed
+    assert "you said" in said
 
 
 def rms(pcm: PCM) -> float:

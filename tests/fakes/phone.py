@@ -66,16 +66,29 @@ class Phone:
         wanted = len(self.pcm) + round(seconds * LINE_HZ)
         before = len(self.pcm)
         while len(self.pcm) < wanted:
-            message = self.receive()
-            assert message["streamSid"] == self.sid
-            if message["event"] == "media":
-                self.heard.append(decode_ulaw(base64.b64decode(message["media"]["payload"])))
-            elif message["event"] == "mark":
-                self.marks.append(message["mark"]["name"])
-                self._send({"event": "mark", "mark": message["mark"], "streamSid": self.sid})
-            elif message["event"] == "clear":
-                self.clears += 1
+            self._take(self.receive())
         return self.pcm[before:]
+
+    def hear_out(self, pause_s: float = 1.0) -> PCM:
+        """Hear more until nothing has come for so long; silence is not sent over this line."""
+        before = len(self.pcm)
+        self.listen(0.1)
+        while True:
+            try:
+                message = self._socket.recv(timeout=pause_s)
+            except TimeoutError:
+                return self.pcm[before:]
+            self._take(json.loads(message))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        assert message["streamSid"] == self.sid
+        if message["event"] == "media":
+            self.heard.append(decode_ulaw(base64.b64decode(message["media"]["payload"])))
+        elif message["event"] == "mark":
+            self.marks.append(message["mark"]["name"])
+            self._send({"event": "mark", "mark": message["mark"], "streamSid": self.sid})
+        elif message["event"] == "clear":
+            self.clears += 1
 
     def listen_for(self, sound: PCM) -> None:
         """Hear more until that was heard."""
