@@ -41,6 +41,7 @@ from _endpointing_corpora import (
     phone_clips,
 )
 
+from fastrtc.handlers.endpoint import DEFAULT_MIN_TURN_MS, DEFAULT_THRESHOLD
 from fastrtc.speech.end_of_turn import EndOfTurnModel
 from fastrtc.speech.smart_turn import SmartTurn
 from fastrtc.turns.detector import TurnDetector
@@ -97,10 +98,11 @@ class Asked:
 
 def settings(gate: GateSettings) -> TurnSettings:
     """The turn machine's settings that matter for one user's turns."""
-    return TurnSettings(RATE_HZ, gate, 0, math.inf, True, "hold", 0, 0, 0, True, False)
+    shortest = round(DEFAULT_MIN_TURN_MS * RATE_HZ / 1000)
+    return TurnSettings(RATE_HZ, gate, 0, math.inf, True, "hold", 0, 0, 0, True, False, min_turn_samples=shortest)
 
 
-GATE = GateSettings(threshold=0.5, release=0.6, window_samples=19 * WINDOW, min_speech_samples=5 * WINDOW)
+GATE = GateSettings(DEFAULT_THRESHOLD, DEFAULT_THRESHOLD, window_samples=19 * WINDOW, min_speech_samples=2 * WINDOW)
 
 
 def replies_s(clip: Clip, policy: EndpointPolicy, ask: Asked | None, gate: GateSettings = GATE) -> list[float]:
@@ -167,7 +169,12 @@ def meetings(pauses: list[MeetingPause], policy: EndpointPolicy, ask: Asked | No
 def frontier(patience: AdaptivePatience) -> dict[str, AdaptivePatience]:
     """The default policy asked to be surer or less sure of an end."""
     return {
-        f"{shift:+.2f}": replace(patience, sure_short=patience.sure_short + shift, sure_long=patience.sure_long + shift)
+        f"{shift:+.2f}": replace(
+            patience,
+            sure_short=patience.sure_short + shift,
+            sure_completion=patience.sure_completion + shift,
+            sure_long=patience.sure_long + shift,
+        )
         for shift in SHIFTS
     }
 
@@ -199,7 +206,13 @@ def measure(clips: dict[str, list[Clip]], small: Asked, smart: Asked | None) -> 
     """Every family of policies on every corpus."""
     report: dict[str, dict[str, Any]] = {}
     patience = AdaptivePatience()
-    plain = replace(patience, sure_paused=0.0, shortest_paused_ms=patience.shortest_ms, long_phrase_ms=math.inf)
+    plain = replace(
+        patience,
+        sure_paused=0.0,
+        sure_completion=patience.sure_short,
+        shortest_paused_ms=patience.shortest_ms,
+        long_phrase_ms=math.inf,
+    )
     for corpus, chosen in clips.items():
         families: dict[str, Any] = {
             "silence": {f"{ms} ms": judge(chosen, FixedPatience(ms), None) for ms in SILENCES_MS},

@@ -77,10 +77,11 @@ def patience(options: AlgoOptions) -> EndpointPolicy:
     """How long a pause may grow.
 
     FastRTC's two thresholds say what a pause is: ``audio_chunk_duration - speech_threshold`` of silence. Without a
-    detector that is the rule. With one, all silences of the adaptive rule grow and shrink with it.
+    detector that is the rule. With one, all silences of the adaptive rule grow and shrink with it. Manual turns end by
+    no pause, and ask nobody about it.
     """
     pause_s = options.audio_chunk_duration - options.speech_threshold
-    if options.turn_detector == "silence":
+    if options.turn_detector == "silence" or options.turn_detection == "manual":
         return FixedPatience(1000.0 * pause_s)
     usual = AdaptivePatience()
     scale = pause_s / USUAL_PAUSE_S

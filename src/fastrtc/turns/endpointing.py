@@ -65,16 +65,16 @@ class AdaptivePatience:
     """
 
     shortest_ms: float = 120.0
-    longest_ms: float = 1350.0
+    longest_ms: float = 1400.0
     shortest_long_ms: float = 178.0
     shortest_paused_ms: float = 272.0
-    short_phrase_ms: float = 800.0
-    long_phrase_ms: float = 950.0
-    sure_short: float = -0.5
-    sure_completion: float = -1.0
-    sure_long: float = 1.17
-    sure_paused: float = 0.7
-    width: float = 0.12
+    short_phrase_ms: float = 750.0
+    long_phrase_ms: float = 900.0
+    sure_short: float = -0.4
+    sure_completion: float = -0.9
+    sure_long: float = 1.2
+    sure_paused: float = 1.0
+    width: float = 0.1
     brief_ms: float = 256.0
     brief_silence_ms: float = 500.0
     longest_factor: float = 1.25

@@ -35,8 +35,8 @@ class AlgoOptions:
         max_continuous_speech_s: A turn is answered after this many seconds even without a pause.
         pre_roll_s: Audio before the detected start that the reply function gets as well, so that no onset is lost,
             nor the breath before it.
-        shortest_silence_s: Never answer sooner than this after speech. None: 0.13 s, for the usual thresholds.
-        longest_silence_s: Never wait longer than this after speech. None: about 1.2 s, for the usual thresholds, and
+        shortest_silence_s: Never answer sooner than this after speech. None: 0.12 s, for the usual thresholds.
+        longest_silence_s: Never wait longer than this after speech. None: about 1.4 s, for the usual thresholds, and
             longer for a speaker who makes long pauses.
         turn_detector: Judges by the sound whether the user is done: ``"sound"``, a small model that comes with the
             package; ``"silence"``: silence alone, by FastRTC's thresholds; or your own, for example
