@@ -319,7 +319,8 @@ def test_nothing_that_users_say_or_type_is_logged(caplog: pytest.LogCaptureFixtu
     with serving(guarded()) as server:
         with open_socket(server.url.replace("http", "ws") + "/websocket/offer") as socket:
             for frame in (
-                {"event": "start", "websocket_id": "a"},
+                {"event": "start", "websocket_id": "a", "token": [SPOKEN]},
+                {"event": "start", "websocket_id": "a", "token": SPOKEN},
                 {"event": "media", "media": {"payload": audio}},
                 {"type": "input", "data": [SPOKEN]},
                 {"type": "input", "data": SPOKEN},
@@ -345,7 +346,8 @@ def test_nothing_that_users_say_or_type_is_logged(caplog: pytest.LogCaptureFixtu
                 socket.send(frame if isinstance(frame, str) else json.dumps(frame))
             hear_out(socket)
         httpx.post(f"{server.url}/webrtc/offer", json={"type": SPOKEN, "webrtc_id": "a", "sdp": SPOKEN})
-        httpx.post(f"{server.url}/webrtc/offer", json={"type": "offer", "webrtc_id": "a", "sdp": SPOKEN})
+        offer = {"type": "offer", "webrtc_id": "a", "sdp": SPOKEN, "token": SPOKEN}
+        httpx.post(f"{server.url}/webrtc/offer", json=offer)
     ours = [record for record in caplog.records if record.name.startswith("fastrtc")]
     assert ours, "nothing was logged at all, so this would not notice"
     shown = "\n".join(logging.Formatter().format(record) for record in ours)
