@@ -14,9 +14,9 @@
         │   └── AccessDeniedError   this client may not enter; an authorize hook raises it
         ├── EngineError             the WebRTC engine failed
         ├── TurnCredentialsError    a service lends no TURN server
-        └── SessionEndedError       user code waited for a client that is gone; ends that code quietly
         ├── SpeechServiceError      a service that speaks cannot be reached, or refuses
         ├── ModelDownloadError      weights cannot be fetched (also an OSError; in fastrtc.speech.download)
+        └── SessionEndedError       user code waited for a client that is gone; ends that code quietly
 
 ``WebRTCError`` lives in :mod:`fastrtc.context`, beside the channel that it writes to.
 """
@@ -103,9 +103,9 @@ class TurnCredentialsError(FastRTCError):
     """A service that lends TURN servers cannot be reached, or refuses."""
 
 
-class SessionEndedError(FastRTCError):
-    """Raised inside user code that waits for a client whose session is over; it needs no handling."""
 class SpeechServiceError(FastRTCError):
     """A service that speaks cannot be reached, or refuses; the message says why."""
 
 
+class SessionEndedError(FastRTCError):
+    """Raised inside user code that waits for a client whose session is over; it needs no handling."""
