@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from fastrtc.audio import AnyPCM
 from fastrtc.speech.moonshine import MoonshineSTT
 from fastrtc.speech.protocol import SpeechToText
 from fastrtc.speech.whisper import PREFIX, WhisperSTT
-from fastrtc.vad.protocol import AudioChunk
+
+if TYPE_CHECKING:
+    from fastrtc.vad.protocol import AudioChunk
 
 DEFAULT_MODEL = "moonshine/tiny"
 
