@@ -29,6 +29,8 @@ from fastrtc.wire.messages import ClientHello, encode_client_message
 SPEECH = Path(__file__).resolve().parent.parent.parent / "shared" / "speech"
 START_S = 60.0
 LOUD = 500
+TICK_S = 0.02
+STALL_S = 0.01
 
 
 class Member:
@@ -104,6 +106,8 @@ class Crowd:
     def __init__(self, port: int) -> None:
         self.port = port
         self.members: list[Member] = []
+        self.stalls_s: list[float] = []
+        self._last_s = time.monotonic()
         self.engine = load_engine()
         self._silence = np.zeros(TICK_SAMPLES, np.int16)
         self.clock = _Clock(self._tick)
@@ -111,6 +115,9 @@ class Crowd:
 
     def _tick(self) -> None:
         now_s = time.monotonic()
+        if now_s - self._last_s > TICK_S + STALL_S:
+            self.stalls_s.append(now_s)
+        self._last_s = now_s
         for member in list(self.members):
             pcm = member.peer.read()
             if pcm is not None:

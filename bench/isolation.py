@@ -7,8 +7,9 @@ the rest is compared with), ``spins`` (a loop of pure Python), ``blocks`` (sleep
 what it allocates), ``garbage`` (yields what cannot be played), ``raises``.
 
 ``delay_ms``: by how much a listener's 20 ms of audio were handed to its connection later than their rhythm asks for. It
-is measured in the server: a caller's jitter buffer would hide it. ``silent_reads`` counts what callers heard as gaps.
-``p99_above_nothing_ms`` is what the bad handler adds.
+is measured in the server: a caller's jitter buffer would hide it. Moments in which the callers, who are a process of
+their own, were more than 10 ms late themselves are left out: then it was the machine (``calm_share`` is the rest).
+``silent_reads`` counts what callers heard as gaps. ``p99_above_nothing_ms`` is what the bad handler adds.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from fastrtc.wire.messages import TriggerResponse, encode_client_message
 
 KINDS = ("nothing", "spins", "blocks", "leaks", "garbage", "raises")
 SETTLE_S = 3.0
+WINDOW = 50
+AWAY_S = 1.5
 
 
 class TimedLink(RecordingLink):
@@ -62,9 +65,9 @@ class Stopwatch(SessionObserver):
         self._written_s.append([])
         return TimedLink(link, self._written_s[-1])
 
-    def take(self) -> list[float]:
+    def take(self) -> list[tuple[float, float]]:
         """What came since the last call."""
-        delays = []
+        delays: list[tuple[float, float]] = []
         for written_s in self._written_s:
             count = len(written_s)
             delays += delays_ms(written_s[:count])
@@ -106,8 +109,8 @@ def serve(port: int, kind: str) -> None:
     stream.mount(app)
 
     @app.get("/delays")
-    async def delays() -> dict[str, list[float]]:
-        return {"ms": watch.take()}
+    async def delays() -> dict[str, list[tuple[float, float]]]:
+        return {"delays": watch.take()}
 
     uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical")).run()
 
@@ -127,7 +130,8 @@ async def listen(port: int, kind: str, seconds: float, listeners: int) -> dict[s
     for member in members:
         member.arrivals = []
     await asyncio.sleep(seconds)
-    delays = (await asyncio.to_thread(get, port, "/delays"))["ms"]
+    all_delays = (await asyncio.to_thread(get, port, "/delays"))["delays"]
+    delays = in_calm(all_delays, crowd.stalls_s)
     gaps = sum(peak < 500 for member in members for _, peak in member.arrivals or [])
     if again is not None:
         again.cancel()
@@ -137,7 +141,10 @@ async def listen(port: int, kind: str, seconds: float, listeners: int) -> dict[s
     crowd.stop()
     return {
         "handler": kind,
-        "delay_ms": {f"p{percent}": round(float(np.percentile(delays, percent)), 1) for percent in (50, 99, 99.9)},
+        "calm_share": round(len(delays) / len(all_delays), 2),
+        "delay_ms": {
+            f"p{percent}": round(float(np.percentile(delays or [np.nan], percent)), 1) for percent in (50, 99, 99.9)
+        },
         "silent_reads": gaps,
         "callers_late_ms_p99": round(float(np.percentile(late, 99)), 1),
     }
@@ -149,16 +156,21 @@ async def _ask_again(member: Member) -> None:
         member.peer.send(encode_client_message(TriggerResponse()))
 
 
-def delays_ms(written_s: list[float]) -> list[float]:
-    """How much later than their rhythm of 20 ms writes came."""
+def delays_ms(written_s: list[float]) -> list[tuple[float, float]]:
+    """When writes came, and how much later than their rhythm of 20 ms."""
     if not written_s:
         return []
     times = np.array(written_s)
     late = 1000 * (times - np.arange(len(times)) * 0.02)
     # The rhythm is that of the soonest ones around, so that a tick that was left out does not count for ever.
-    window = 250
-    floor = np.array([late[max(0, n - window) : n + 1].min() for n in range(len(late))])
-    return [round(float(value), 2) for value in late - floor]
+    floor = np.array([late[max(0, n - WINDOW) : n + WINDOW + 1].min() for n in range(len(late))])
+    return [(float(at_s), round(float(value), 2)) for at_s, value in zip(times, late - floor, strict=True)]
+
+
+def in_calm(delays: list[tuple[float, float]], stalls_s: list[float]) -> list[float]:
+    """The delays of those moments in which the callers, who are no part of the server, were not late either."""
+    stalled = np.array(stalls_s or [-1e9])
+    return [ms for at_s, ms in delays if np.abs(stalled - at_s).min() > AWAY_S]
 
 
 def main() -> int:
