@@ -15,9 +15,9 @@ KEEP_TICKS = 1
 class StandingDelay:
     """Watches how deep a queue is after each tick.
 
-    A stall of the network or of a thread makes a live source late once; what it then delivers in a burst waits in front
-    of everything that follows, for good. Sources that run ahead of real time (a synthesiser, a file) fill their queue on
-    purpose: its depth rises and falls, and is none of our business.
+    A stall of the network or of a thread makes a live source late once; what it then delivers in a burst waits in
+    front of everything that follows, for good. Sources that run ahead of real time (a synthesiser, a file) fill their
+    queue on purpose: its depth rises and falls, and is none of our business.
 
     Args:
         tick_samples: Samples that leave the queue in a tick.
