@@ -33,6 +33,7 @@ class Impairment:
         burst: Mean length of a loss in packets; 1: each packet by itself (else Gilbert's model with two states).
         jitter_ms: Standard deviation of an extra delay, folded to be positive; order is kept.
         reorder: Share of packets that are overtaken by those of the next 50 ms.
+        stall_every_s: How often everything waits for 0.2 s and then comes at once; 0: never.
         is_out: Nothing passes.
     """
 
@@ -40,11 +41,13 @@ class Impairment:
     burst: float = 1.0
     jitter_ms: float = 0.0
     reorder: float = 0.0
+    stall_every_s: float = 0.0
     is_out: bool = False
 
 
 CLEAN = Impairment()
 REORDER_DELAY_S = 0.05
+STALL_S = 0.2
 
 
 class Path:
@@ -71,6 +74,8 @@ class Path:
         self.passed += 1
         if given.reorder and self._random.random() < given.reorder:
             return now_s + REORDER_DELAY_S
+        if given.stall_every_s and now_s % given.stall_every_s < STALL_S:
+            return now_s + STALL_S - now_s % given.stall_every_s
         due_s = now_s + abs(self._random.gauss(0.0, given.jitter_ms / 1000)) if given.jitter_ms else now_s
         self._last_due_s = max(due_s, self._last_due_s)
         return self._last_due_s

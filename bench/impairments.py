@@ -372,31 +372,38 @@ def normalized(samples: Any) -> Any:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The figures for people."""
-    head = ("condition", "server", "heard up/down %", "delay +ms bad", "p95", "+ms after", "after %", "turns right")
+    """The figures for people.
+
+    The delay up is from the caller's microphone to the handler; the one down is only known beside the clean beginning.
+    """
+    head = (
+        "condition",
+        "server",
+        "heard % up",
+        "down",
+        "delay ms up: clean",
+        "bad",
+        "after",
+        "down: bad",
+        "after",
+        "right",
+    )
     lines = [head]
     for row in rows:
         up, down, turns = row["up"], row["down"], row["turns"]
-
-        def pair(name: str, up: Any = up, down: Any = down) -> str:
-            return "/".join("-" if one[name] is None else f"{one[name]:.0f}" for one in (up, down))
-
-        lines.append(
-            (
-                row["condition"],
-                row["server"],
-                pair("bad_percent"),
-                pair("bad_delay_ms"),
-                pair("bad_delay_ms_p95"),
-                pair("after_delay_ms"),
-                pair("after_percent"),
-                f"{turns['right']}/{turns['phrases']}",
-            )
-        )
+        clean_ms = up["clean_delay_ms"]
+        figures = [up["bad_percent"], down["bad_percent"], clean_ms]
+        figures += [_more(clean_ms, up["bad_delay_ms"]), _more(clean_ms, up["after_delay_ms"])]
+        shown = ["-" if figure is None else f"{figure:.0f}" for figure in figures]
+        shown += ["-" if down[name] is None else f"{down[name]:+.0f}" for name in ("bad_delay_ms", "after_delay_ms")]
+        lines.append((row["condition"], row["server"], *shown, f"{turns['right']}/{turns['phrases']}"))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + "\n" for line in lines
-    )
+    shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    return "\n".join(shown) + "\n"
+
+
+def _more(base: float | None, added: float | None) -> float | None:
+    return base + added if base is not None and added is not None else None
 
 
 if __name__ == "__main__":

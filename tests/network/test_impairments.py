@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from tests.client.test_network import echo
 from tests.fakes.serving import serving
-from tests.transports.webrtc.caller import Side, likeness, speech_like
+from tests.transports.webrtc.caller import Side, call, likeness, speech_like
 
 from fastrtc.client import connect
 from fastrtc.transports.webrtc.engine import TICK_SAMPLES, PeerOptions, PeerState, load_engine
@@ -50,6 +50,9 @@ def test_jitter_keeps_the_order_and_reordering_does_not():
     assert 0.02 < np.mean(late) < 0.06
     assert all(np.diff(fates(Impairment(jitter_ms=100))) >= 0)
     assert any(np.diff(fates(Impairment(reorder=0.05))) < 0)
+    stalled = fates(Impairment(stall_every_s=1.0), 100)
+    assert [number for number, due in enumerate(stalled) if due > number * 0.02 + 1e-9] == [*range(10), *range(50, 60)]
+    assert stalled[50:60] == pytest.approx([1.2] * 10)
     assert fates(CLEAN, 10) == [number * 0.02 for number in range(10)]
     assert fates(Impairment(is_out=True), 10) == [None] * 10
 
@@ -111,14 +114,15 @@ class Measured(Side):
         return Heard(pcm, np.cumsum(lengths)[: len(lengths)], np.array([at for at, _ in self.heard_at]))
 
 
-async def talk(impairment, bad_s, after_s, change_address=False):
+async def talk(impairment, bad_s, after_s, change_address=False, called="wrtc"):
     """What a server would hear of a caller: two seconds on a clean network, the bad ones, and a clean end."""
     engine = load_engine("wrtc")
     caller, answerer = Side(), Measured()
     said = speech_like(2.0 + bad_s + after_s)
     with Relay(seed=3) as relay:
         caller.peer = await engine.offer(PeerOptions(), caller)
-        answerer.peer = await engine.answer(relay.offer(caller.peer.offer_sdp), PeerOptions(), answerer)
+        offer = relay.offer(caller.peer.offer_sdp)
+        answerer.peer = await load_engine(called).answer(offer, PeerOptions(), answerer)
         await caller.peer.set_answer(relay.answer(answerer.peer.answer_sdp))
         try:
             caller.start()
@@ -148,8 +152,35 @@ def test_lost_packets_are_repaired_or_concealed():
     figures, stats, path = asyncio.run(talk(Impairment(loss=0.05), bad_s=4.0, after_s=1.0))
     assert path.lost > 3
     assert stats.packets_lost > 3
+    assert stats.fec_packets > 3, "the sender was told of losses and sends no repair"
     assert figures["clean_percent"] > 90
     assert figures["bad_percent"] > 70
+
+
+def test_aiortc_loses_what_is_lost_and_keeps_no_delay_of_it():
+    pytest.importorskip("aiortc")
+    figures, _, path = asyncio.run(talk(Impairment(loss=0.1), bad_s=3.0, after_s=2.0, called="aiortc"))
+    assert path.lost > 5
+    assert figures["bad_percent"] > 40
+    assert figures["after_percent"] > 80
+    assert figures["after_delay_ms"] < 150, "its own buffer would keep 200 ms"
+
+
+def test_silence_costs_few_packets():
+    async def scenario():
+        engine = load_engine("wrtc")
+        async with call(engine, engine) as (caller, answerer):
+            await answerer.until_heard(TICK_SAMPLES)
+            received = []
+            for sound in (speech_like(1.5), np.zeros(72_000, np.int16)):
+                before = (await answerer.peer.stats()).packets_received
+                caller.say(sound)
+                await asyncio.sleep(1.5)
+                received.append((await answerer.peer.stats()).packets_received - before)
+            assert received[0] > 30
+            assert received[1] < received[0] / 2, received
+
+    asyncio.run(scenario())
 
 
 def test_after_an_outage_and_another_address_the_call_goes_on_without_its_delay():
@@ -194,22 +225,22 @@ def test_a_caller_whose_path_dies_goes_on_over_another_one_by_itself():
     stream.mount(app)
 
     async def scenario(url):
-        async with connect(url) as call:
-            session = stream.connections[call.session_id]
+        async with connect(url) as made:
+            session = stream.connections[made.session_id]
             detour.relays[0].impair(Impairment(is_out=True))
             async with asyncio.timeout(30):
                 while not detour.asked_again.is_set():
                     await asyncio.to_thread(detour.asked_again.wait, 1.0)
             said = speech_like(0.5)
             for attempt in count(1):
-                spoken = await call.speak(said, 48_000)
-                await call.listen(0.8)
-                score, _ = likeness(call.heard.between(spoken.start_s, spoken.end_s + 0.8), said)
+                spoken = await made.speak(said, 48_000)
+                await made.listen(0.8)
+                score, _ = likeness(made.heard.between(spoken.start_s, spoken.end_s + 0.8), said)
                 if score > 0.8 or attempt == 5:
                     break
             assert score > 0.8
-            assert call.ended is None
-            assert stream.connections[call.session_id] is session
+            assert made.ended is None
+            assert stream.connections[made.session_id] is session
 
     try:
         with serving(app) as served:

@@ -14,6 +14,67 @@ TCP = "candidate:3 1 TCP 2105524479 192.0.2.14 9 typ host tcptype active"
 IPV6 = "candidate:1 1 udp 2122197247 2001:db8::1 40000 typ host"
 
 
+# As browsers send them today, whole; addresses are those of documentation.
+BROWSERS = {
+    "Chrome": {
+        "candidate": "candidate:2881416459 1 udp 2113937151 8a1b7d9e-30a1-4a2e-9b3f-5d5a7a1b2c3d.local 61025 typ host "
+        "generation 0 ufrag dXoP network-cost 999",
+        "sdpMid": "0",
+        "sdpMLineIndex": 0,
+        "usernameFragment": "dXoP",
+    },
+    "Chrome, relayed": {
+        "candidate": "candidate:3969408305 1 udp 58597375 198.51.100.9 40063 typ relay raddr 192.0.2.2 rport 58769 "
+        "generation 0 ufrag y2jK network-id 1 network-cost 10",
+        "sdpMid": "audio",
+        "sdpMLineIndex": 0,
+        "usernameFragment": "y2jK",
+    },
+    "Android": {
+        "candidate": "candidate:1467250027 1 udp 2122260223 192.0.2.31 46243 typ host generation 0 ufrag EsAw "
+        "network-id 3 network-cost 10",
+        "sdpMid": "0",
+        "sdpMLineIndex": 0,
+    },
+    "Firefox": {
+        "candidate": "candidate:0 1 UDP 2122187007 5c7e1b3a-0d31-4f0f-8f1b-0f7a9c3f2f10.local 52731 typ host",
+        "sdpMid": "0",
+        "sdpMLineIndex": 0,
+        "usernameFragment": "1a9b6f0d",
+    },
+    "Firefox, TCP": {
+        "candidate": "candidate:4 1 TCP 2105458943 192.0.2.14 9 typ host tcptype active",
+        "sdpMid": "0",
+        "sdpMLineIndex": 0,
+        "usernameFragment": "1a9b6f0d",
+    },
+    "Safari": {
+        "candidate": "candidate:2442523459 1 udp 2113937151 192.0.2.20 50312 typ host generation 0 ufrag Ze4r "
+        "network-cost 999",
+        "sdpMid": "0",
+        "sdpMLineIndex": 0,
+        "usernameFragment": "Ze4r",
+    },
+    "Safari, IPv6": {
+        "candidate": "candidate:3158171451 1 udp 2113939711 2001:db8::20 61234 typ host generation 0 ufrag Ze4r "
+        "network-cost 999",
+        "sdpMid": "0",
+        "sdpMLineIndex": "0",
+        "usernameFragment": "Ze4r",
+    },
+}
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_every_browsers_form_is_kept_whole(browser):
+    given = BROWSERS[browser]
+    candidate = IceCandidate.from_json(given)
+    assert candidate.line == given["candidate"]
+    assert (candidate.sdp_mid, candidate.sdp_m_line_index) == (given["sdpMid"], 0)
+    assert candidate.username_fragment == given.get("usernameFragment")
+    assert not candidate.is_end
+
+
 @pytest.mark.parametrize("line", [CHROME, FIREFOX, MDNS, TCP, IPV6])
 @pytest.mark.parametrize("prefix", ["", "a="])
 def test_lines_of_browsers_are_kept(line, prefix):

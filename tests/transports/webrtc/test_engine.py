@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -47,3 +49,20 @@ def test_wrtc_falls_back_to_its_public_streams_when_the_private_way_is_gone(monk
     assert not wrtc_audio.native_audio_works()
     assert not WrtcEngine().native_audio
     assert "public streams" in caplog.text
+
+
+@pytest.mark.parametrize(("given", "kept"), [("", "forget_factor:0.95"), ("Disabled", "Disabled")])
+def test_the_jitter_buffer_forgets_sooner_unless_the_app_has_chosen_itself(given, kept):
+    pytest.importorskip("wrtc")
+    name = "WebRTC-Audio-NetEqDelayManagerConfig"
+    code = f"""
+from fastrtc.transports.webrtc.engine import load_engine
+load_engine("wrtc")
+load_engine("wrtc")
+import webrtc
+print(webrtc.field_trials[{name!r}])
+"""
+    environment = {**os.environ, "WRTC_FIELD_TRIALS": f"{name}/{given}/" if given else ""}
+    command = [sys.executable, "-c", code]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert kept in shown.stdout

@@ -5,7 +5,10 @@ import pytest
 from fastrtc.errors import EngineError
 from fastrtc.transports.webrtc.sdp import (
     MAX_SDP_CHARS,
+    candidate_addresses,
     check_description,
+    fingerprints,
+    media_kinds,
     speech_parameters,
     with_media_stream,
     with_opus_parameters,
@@ -53,3 +56,20 @@ def test_what_cannot_be_a_description_is_refused(sdp):
 
 def test_a_description_passes():
     assert check_description(SDP) == SDP
+
+
+DESCRIBED = (
+    SDP + "a=fingerprint:sha-256 AA:BB\r\na=candidate:1 1 udp 2122260223 192.0.2.7 50000 typ host\r\n"
+    "a=candidate:2 1 tcp 1518280447 192.0.2.7 9 typ host tcptype active\r\n"
+    "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=fingerprint:SHA-256 aa:bb\r\n"
+    "a=candidate:1 1 UDP 2122260223 192.0.2.7 50000 typ host\r\n"
+    "a=candidate:3 1 udp 1686052607 198.51.100.4 50000 typ srflx raddr 192.0.2.7 rport 50000\r\na=candidate:4 1\r\n"
+)
+
+
+def test_who_describes_which_media_and_where_it_can_be_reached():
+    assert media_kinds(DESCRIBED) == ["audio", "application"]
+    assert fingerprints(DESCRIBED) == {"sha-256 aa:bb"}
+    assert fingerprints(SDP) == frozenset()
+    assert candidate_addresses(DESCRIBED) == ["192.0.2.7 (host)", "198.51.100.4 (srflx)"]
+    assert candidate_addresses(SDP) == []

@@ -10,6 +10,7 @@ from typing import Any
 import aiortc
 from aiortc.exceptions import InvalidAccessError, InvalidStateError
 from aiortc.exceptions import OperationError as AiortcOperationError
+from aiortc.jitterbuffer import JitterFrame
 from aiortc.sdp import candidate_from_sdp
 
 from fastrtc.audio import PCM
@@ -20,6 +21,7 @@ from fastrtc.transports.webrtc.aiortc_video import PictureReceiver, PictureTrack
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import RATE_HZ, PeerObserver, PeerOptions, PeerState, PeerStats
 from fastrtc.transports.webrtc.outbox import Outbox
+from fastrtc.transports.webrtc.reordering import ReorderBuffer
 from fastrtc.transports.webrtc.sdp import check_description, speech_parameters, with_opus_parameters
 
 _log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ _ENGINE_ERRORS = (
     ConnectionError,
 )
 _CLOSE_TIMEOUT_S = 5.0
+_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 MAX_BUFFERED_BYTES = 16_000_000
 _NO_PORT_RANGE = "the engine aiortc cannot keep to a range of ports: leave out portRange, or use the engine wrtc"
 _NO_RESTART = "the engine aiortc cannot restart ICE: a client whose network changed has to connect anew"
@@ -133,6 +136,7 @@ class AiortcPeer:
         """Take an offer and describe this side. Called once, by the engine."""
         await self._pc.setRemoteDescription(aiortc.RTCSessionDescription(offer_sdp, "offer"))
         self._choose_sections()
+        self._keep_order()
         self._limit_gathering()
         await self._pc.setLocalDescription(await self._pc.createAnswer())
 
@@ -152,6 +156,7 @@ class AiortcPeer:
             elif takes:
                 self._pc.addTransceiver(kind, direction="recvonly")
         self._on_channel(self._pc.createDataChannel("text"))
+        self._keep_order()
         self._limit_gathering()
         await self._pc.setLocalDescription(await self._pc.createOffer())
 
@@ -261,6 +266,12 @@ class AiortcPeer:
                     section.direction = "inactive"
                 elif not takes:
                     section.direction = "sendonly"
+
+    def _keep_order(self) -> None:
+        """Have our own buffer put audio packets in order; it is a private attribute of aiortc's receiver."""
+        for section in self._pc.getTransceivers():
+            if section.kind == "audio" and hasattr(section.receiver, _JITTER_BUFFER):
+                setattr(section.receiver, _JITTER_BUFFER, ReorderBuffer(JitterFrame))
 
     def _limit_gathering(self) -> None:
         """Let no server hold up the description, and offer 127.0.0.1 where there is no other address.

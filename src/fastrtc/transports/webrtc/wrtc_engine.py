@@ -31,6 +31,10 @@ from fastrtc.transports.webrtc.wrtc_video import WrtcVideo, limit_sender
 
 _log = logging.getLogger(__name__)
 
+JITTER_BUFFER_TRIAL = (
+    "WebRTC-Audio-NetEqDelayManagerConfig",
+    "quantile:0.95,forget_factor:0.95,start_forget_weight:2,resample_interval_ms:200",
+)
 _ENGINE_ERRORS = (wrtc.PythonWebRTCExceptionBase, ValueError, TypeError)
 
 
@@ -45,6 +49,7 @@ class WrtcEngine:
 
     def __init__(self, native_audio: bool | None = None) -> None:
         _allow_loopback_if_alone()  # before the first native object: libwebrtc looks at it once
+        _forget_jitter_sooner()
         self.native_audio = native_audio_works() if native_audio is None else native_audio
         if not self.native_audio:
             _log.warning("wrtc's native audio objects do not work as expected: using its slower public streams")
@@ -398,6 +403,12 @@ async def _closing_on_error(peer: WrtcPeer, what: str) -> AsyncIterator[None]:
     except BaseException:
         await peer.close()
         raise
+
+
+def _forget_jitter_sooner() -> None:
+    """Let the jitter buffer come down in seconds after a bad moment; by default it takes half a minute (ADR 009)."""
+    with contextlib.suppress(webrtc.InvalidStateError):  # a connection exists, so this was done before, or by the app
+        webrtc.field_trials.setdefault(*JITTER_BUFFER_TRIAL)
 
 
 def _allow_loopback_if_alone() -> None:
