@@ -34,7 +34,8 @@ HANG_S = 5.0
 MAX_BYTES = 96
 NATIVE = "native"
 # Whole conversations cost a hundred times as much as one message.
-SHARES = {"websocket_conversation": 0.1, "telephone_conversation": 0.1, "signaling": 0.1, "session_messages": 0.1}
+SHARES = dict.fromkeys(("websocket_conversation", "telephone_conversation", "signaling", "session_messages"), 0.1)
+SHARES["turn_messages"] = 0.01
 
 
 class Tally:

@@ -96,6 +96,13 @@ MESSAGES: tuple[Any, ...] = (
     {"type": "handshake"},
     "handshake",
 )
+TURN_MESSAGES: tuple[Any, ...] = (
+    *MESSAGES,
+    *({"type": "playout", "data": {"turn": turn, "played_ms": ms}} for turn in (0, 1, 2) for ms in (0, 5, 9_999)),
+    {"type": "text", "data": "typed"},
+    {"type": "trigger_response"},
+    {"type": "mute", "data": False},
+)
 FRAMES: tuple[Any, ...] = (
     {"event": "start", "websocket_id": "a", "hello": True, "token": "t"},
     {"event": "start"},

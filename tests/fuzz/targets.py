@@ -15,12 +15,15 @@ from typing import Any
 
 import numpy as np
 from starlette.requests import HTTPConnection, Request
-from tests.fuzz.seeds import CALLS, CANDIDATES, FORMS, FRAMES, HEADS, MESSAGES, OFFERS, SDP, SERVER
+from tests.fuzz.seeds import CALLS, CANDIDATES, FORMS, FRAMES, HEADS, MESSAGES, OFFERS, SDP, SERVER, TURN_MESSAGES
 from tests.fuzz.source import WEIRD, Source, any_json, as_text, mutated_json, mutated_lines
+from tests.handlers.kit import QUICK, VAD
 from tests.transports.conftest import FakeSocket, FakeSwitchboard
 
+from fastrtc.clock import Ticker
 from fastrtc.errors import AccessDeniedError, AudioFormatError, EngineError, ProtocolError
 from fastrtc.handlers.base import AsyncStreamHandler
+from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.handlers.voice import Voice
 from fastrtc.limits import Limits
 from fastrtc.outputs import AdditionalOutputs, CloseStream, Spoken
@@ -446,21 +449,49 @@ def session_messages(raw: bytes) -> str:
     return became
 
 
+_LOUD = (8_000 * np.sin(np.arange(48_000) * 0.05)).astype(np.int16)
+
+
+async def _answer(audio: Any) -> Any:
+    for _ in range(3):
+        yield 24_000, _LOUD[None, :4_800]
+        await asyncio.sleep(0)
+
+
+def turn_messages(raw: bytes) -> str:
+    """Messages in the middle of turns: speech, typed turns, replies, and reports about replies that never were."""
+    source = Source(raw)
+
+    async def play() -> str:
+        link = MemoryLink(48_000, 24_000)
+        handler = ReplyOnPause(_answer, algo_options=QUICK, model=VAD)
+        session = Session("a", handler, link, clock=_Clock())  # type: ignore[arg-type]
+        await session.start()
+        ticker = Ticker()
+        ticker.add(session)
+        became = set()
+        for _ in range(1 + source.below(8)):
+            text = as_text(source, mutated_json(source, TURN_MESSAGES))
+            became.add(outcome(lambda given=text: session.receive_message(given), ProtocolError))  # type: ignore[misc]
+            sound = source.pick([_LOUD, 0 * _LOUD])
+            for _ in range(source.below(16)):
+                link.push(sound[:960])
+                ticker.tick()
+                await asyncio.sleep(0)
+        await session.close("over")
+        replied = any("first_audio" in message or "response_starting" in message for message in link.messages)
+        return ", ".join(sorted(became)) + (", replied" if replied else "")
+
+    became: str = LOOP.run(play())
+    return became
+
+
 TARGETS: dict[str, Target] = {
     target.__name__: target
     for target in (
-        *(
-            offer_body,
-            candidate,
-            description,
-            client_message,
-            client_frame,
-            call_message,
-            server_message,
-            token,
-            headers,
-        ),
-        *(incoming, front, yielded, websocket_conversation, telephone_conversation, signaling, session_messages),
+        *(offer_body, candidate, description, client_message, client_frame, call_message, server_message, token),
+        *(headers, incoming, front, yielded, websocket_conversation, telephone_conversation, signaling),
+        *(session_messages, turn_messages),
     )
 }
 

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fuzz.targets import LOOP, TARGETS, no_errors_logged
 
-SLOW = frozenset({"websocket_conversation", "telephone_conversation", "signaling", "session_messages"})
+SHARES = {"websocket_conversation": 150, "telephone_conversation": 150, "signaling": 150, "session_messages": 150}
+SHARES["turn_messages"] = 40
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -19,7 +20,7 @@ def one_loop() -> Iterator[None]:
 
 
 def share(name: str) -> int:
-    return 150 if name in SLOW else 500
+    return SHARES.get(name, 500)
 
 
 @pytest.mark.parametrize("name", TARGETS)
