@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import tomllib
 from functools import lru_cache, reduce
 from pathlib import Path
 from types import ModuleType
@@ -80,6 +81,14 @@ def exists(name: str) -> bool:
         # Every class can be called; only an own __call__ makes its instances callable.
         return parts[-1] != "__call__" or hasattr(value, "__code__")
     return False
+
+
+def test_the_originals_extras_can_be_installed() -> None:
+    project = tomllib.loads((PAGE.parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    assert set(extras) >= {"dev", "stopword", "stt", "tts", "vad"}
+    assert extras["vad"] == [], "voice activity detection needs no extra"
+    assert extras["stopword"] == ["fastrtc[stt]"]
 
 
 def test_each_name_is_listed_once() -> None:
