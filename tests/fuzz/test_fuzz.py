@@ -20,7 +20,7 @@ def one_loop() -> Iterator[None]:
 
 
 def share(name: str) -> int:
-    return SHARES.get(name, 500)
+    return SHARES.get(name, 300)
 
 
 @pytest.mark.parametrize("name", TARGETS)
