@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
@@ -33,7 +34,6 @@ from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 from fastrtc.speech.recogniser import get_stt_model
 from fastrtc.testing import Rehearsal
 
-OUT = Path(__file__).resolve().parent / "out"
 WORDS = {
     "computer": ["picovoice-wake-word-benchmark/computer", "precise-community-data/computer/en"],
     "jarvis": ["picovoice-wake-word-benchmark/jarvis"],
@@ -343,16 +343,13 @@ def spread(errors: list[float]) -> dict[str, Any]:
 
 
 def show(what: str, which: str, values: dict[str, Any]) -> None:
-    print(
-        f"{what:22} {which:14}",
-        {key: value for key, value in values.items() if key not in ("alarms", "words")},
-        flush=True,
-    )
+    told = {key: value for key, value in values.items() if key not in ("alarms", "words", "missed_clips")}
+    print(f"{what:22} {which:14}", told, file=sys.stderr, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["detect", "held-out", "false", "command"])
+    parser.add_argument("part", nargs="?", default="detect", choices=["detect", "held-out", "false", "command"])
     parser.add_argument("--words", nargs="+", default=ASKED, choices=sorted(WORDS), metavar="WORD")
     parser.add_argument(
         "--conditions", nargs="+", default=list(CONDITIONS), choices=list(CONDITIONS), metavar="CONDITION"
@@ -367,8 +364,7 @@ def main() -> None:
             found = false_alarms(arguments.words)
         case _:
             found = command()
-    OUT.mkdir(exist_ok=True)
-    (OUT / f"stop_words_{arguments.part}.json").write_text(json.dumps(found, indent=1))
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

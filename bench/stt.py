@@ -14,6 +14,7 @@ import csv
 import json
 import re
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,6 @@ from _endpointing_corpora import DATA, RATE_HZ, load
 from fastrtc.audio import float_to_int16
 from fastrtc.speech.recogniser import get_stt_model
 
-OUT = Path(__file__).resolve().parent / "out"
 CORPORA = {
     "read sentences": "fleurs-mini/",
     "cards and numbers": "pocketsphinx-testdata/",
@@ -54,11 +54,9 @@ def main() -> None:
     found: dict[str, Any] = {"model": arguments.model, "first_ms": round(first_ms), "corpora": {}}
     for name, rows in clips.items():
         found["corpora"][name] = one = measured(model, rows)
-        print(f"{name:20}", one, flush=True)
+        print(f"{name:20}", one, file=sys.stderr, flush=True)
     found["memory_mb"] = round(memory_mb() - before_mb)
-    print({key: value for key, value in found.items() if key != "corpora"})
-    OUT.mkdir(exist_ok=True)
-    (OUT / "stt.json").write_text(json.dumps(found, indent=1))
+    print(json.dumps(found, indent=1))
 
 
 def transcribed(folder: str) -> list[tuple[Path, str]]:

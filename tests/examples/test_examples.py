@@ -40,6 +40,7 @@ DRIVEN = {
     "reply_on_stopwords",
     "requesting_inputs",
     "session_tokens",
+    "stop_words",
     "telephone",
 }
 
@@ -280,6 +281,25 @@ def test_what_follows_the_stop_word_comes_back(computer: Clip, clips: list[Clip]
     assert likeness(heard(call), command.speech()) > 0.95
     assert likeness(heard(call), word) < 0.5
     assert likeness(heard(call), clips[1].speech()) < 0.5
+
+
+def test_stop_words_without_a_network(computer: Clip, speech: Path, log: Path) -> None:
+    command = read_clip(speech / "pocketsphinx-testdata" / "goforward.flac")
+
+    async def talk(url: str) -> Call:
+        async with connect(url, "websocket") as call:
+            await call.speak(command.pcm, command.rate_hz)
+            await call.listen(1.5)
+            assert not any(message.type == "stopword" for message in call.messages)
+            await call.speak(computer.pcm, computer.rate_hz)
+            await call.speak(command.pcm, command.rate_hz)
+            await call.wait_for(lambda message: message.event == "playback_finished", WAIT_S)
+        return call
+
+    with running("stop_words", log) as example:
+        call = asyncio.run(talk(example.url))
+    assert sum(message.type == "stopword" for message in call.messages) == 1
+    assert likeness(heard(call), command.speech()) > 0.95
 
 
 @pytest.fixture(scope="module")
