@@ -225,7 +225,7 @@ def test_the_thread_writes_until_there_is_nothing_left(tmp_path: Path, monkeypat
     link.write(tone(RATE))
     recorder.session_event(session, SessionClosed(at_s=1.0, reason="done"))
     recorder.session_closed(session)
-    writer.finish()
+    writer.finish(60.0)
     assert np.count_nonzero(recorded(tmp_path)[:, 1]) == RATE
     assert {file.suffix for file in tmp_path.iterdir()} == {".wav", ".jsonl"}
     assert tape.closed

@@ -21,7 +21,10 @@ from websockets.sync.client import ClientConnection, connect
 
 from fastrtc.client import connect as call
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="connections cannot be handed over on Windows")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="connections cannot be handed over on Windows"),
+    pytest.mark.xdist_group("workers"),  # one server for all of them
+]
 
 PATIENCE_S = 30.0
 APP = """

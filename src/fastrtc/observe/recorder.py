@@ -295,13 +295,13 @@ class Writer:
                 self._thread = threading.Thread(target=self._run, name="fastrtc-recorder", daemon=True)
                 self._thread.start()
 
-    def finish(self) -> None:
+    def finish(self, timeout_s: float = 5.0) -> None:
         """Write what there is; at the end of the process."""
         for tape in list(self._tapes):
             tape.close()
         thread = self._thread
         if thread is not None:
-            thread.join(5.0)
+            thread.join(timeout_s)
 
     def _run(self) -> None:
         while True:
