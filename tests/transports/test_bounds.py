@@ -276,6 +276,6 @@ def test_no_frame_is_larger_than_the_inbox():
 
 
 def test_every_code_is_one_that_a_server_may_send():
-    assert all(code in (1008, 1009, 1011, 1013) or 3000 <= code < 4000 for code in _CLOSE_CODES.values())
+    assert all(code in (1008, 1009, 1011, 1012, 1013) or 3000 <= code < 4000 for code in _CLOSE_CODES.values())
     # A close frame has room for 123 bytes of reason (RFC 6455, section 5.5).
     assert all(len(json.dumps(reason)) < 123 for reason in _CLOSE_CODES)
