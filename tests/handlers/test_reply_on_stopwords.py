@@ -17,7 +17,7 @@ from fastrtc.handlers.endpoint import Endpoint
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 from fastrtc.handlers.stop_word_driver import StopWordDriver
-from fastrtc.handlers.wake import WakeListener
+from fastrtc.handlers.wake import MORE_S, WakeListener
 from fastrtc.media.ring import AudioRing
 from fastrtc.speech import moonshine_weights
 from fastrtc.testing import Rehearsal, ScriptedVad
@@ -172,10 +172,10 @@ def test_the_recogniser_is_asked_about_speech_only() -> None:
     rehearsal.hear(np.full(RATE, WORDS["time"], np.int16))
     rehearsal.silence(20)
     assert 2 <= len(stt.asked) <= 5
-    assert max(stt.asked) <= 3.0
+    assert max(stt.asked) <= 2.0 + MORE_S
 
 
-def test_of_endless_talk_the_recogniser_gets_three_seconds_at_a_time() -> None:
+def test_of_endless_talk_the_recogniser_gets_two_seconds_at_a_time() -> None:
     talk, stt = Talk(), ReadsSamples()
     for _ in range(20):
         talk.say("time")
@@ -184,7 +184,7 @@ def test_of_endless_talk_the_recogniser_gets_three_seconds_at_a_time() -> None:
     talk.say("please")
     talk.pause(1)
     rehearsal = rehearse(talk, stt)
-    assert max(stt.asked) == 3.0
+    assert 2.0 <= max(stt.asked) <= 2.0 + MORE_S + 0.1
     (call,) = rehearsal.calls
     assert spoken(call.audio)["please"] >= 0.5 - PRECISION
     assert "hello" not in spoken(call.audio)

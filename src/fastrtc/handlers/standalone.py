@@ -16,7 +16,7 @@ from fastrtc.handlers.endpoint import Endpoint
 from fastrtc.handlers.hearing import Ear
 from fastrtc.handlers.listening import judge_all
 from fastrtc.handlers.reply import values_of
-from fastrtc.handlers.wake import LONGEST_S, Heard, WakeListener
+from fastrtc.handlers.wake import UTTERANCE_S, Heard, WakeListener
 from fastrtc.media.ring import AudioRing
 from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.machine import CancelReply, Decision, Floor, HoldReply, StartReply, TurnMachine
@@ -219,7 +219,7 @@ class StandaloneStopWords(StandaloneTurns):
         handler: Whose recogniser and function are called.
     """
 
-    memory_s = LONGEST_S
+    memory_s = UTTERANCE_S
 
     def __init__(self, handler: ReplyOnStopWords) -> None:
         super().__init__(handler)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 
 STEP_S = 0.3  # of new speech between two questions to the recogniser
-LONGEST_S = 3.0  # of audio in one question
+LONGEST_S = 2.0  # of audio in one question: shorter costs less, and finds more where others speak, too
+UTTERANCE_S = 3.0  # of speech up to the stop word that may be wanted with it
 LEAD_S, TAIL_S = 0.3, 0.2  # of audio before and after detected speech, so that nothing is cut off
 FORGET_S = 1.0  # of silence after which what is said next has nothing to do with what was said before
 MEMORY_S = 8.0  # how long a recogniser may take before what followed the stop word is lost
@@ -119,7 +120,8 @@ class WakeListener:
 
     def _ask(self, speech_start: int, at: int) -> None:
         earliest = max(at - round(LONGEST_S * self._rate_hz), self._from, self._ring.start)
-        start = max(speech_start - round(LEAD_S * self._rate_hz), earliest)
+        lead = round(LEAD_S * self._rate_hz)
+        start = max(speech_start - lead, earliest)
         if start >= at:
             return  # Windows are judged a little later than their audio comes, so this one may lie before `begin`.
         audio = self._ring.slice(start, at)
@@ -132,7 +134,8 @@ class WakeListener:
             if phrase is None:
                 self._known_upto = at
                 return
-            self._spotted = _Spotted(phrase, start, at)
+            began = max(speech_start - lead, at - round(UTTERANCE_S * self._rate_hz), self._from)
+            self._spotted = _Spotted(phrase, began, start, at)
             self._on_spotted()
 
         def failed(error: BaseException) -> None:
@@ -155,7 +158,7 @@ class WakeListener:
         def take(end: int) -> None:
             if number == self._round:
                 missed = [window for window in self._windows if window.start >= start + end]
-                self._on_heard(Heard(spotted.phrase, start, start + end, missed))
+                self._on_heard(Heard(spotted.phrase, min(spotted.began, start), start + end, missed))
 
         def failed(error: BaseException) -> None:
             self._on_error(error)
@@ -168,9 +171,10 @@ class WakeListener:
 
 @dataclass(slots=True)
 class _Spotted:
-    """A stop word whose end is not known yet: the audio that it was found in, and whether its end was asked for."""
+    """A stop word whose end is not known yet: the speech and the audio that hold it, and whether it was asked for."""
 
     phrase: str
+    began: int
     start: int
     at: int
     asked: bool = False
