@@ -111,5 +111,24 @@ def test_many_sessions_are_all_served() -> None:
     assert seen == dict.fromkeys(range(100), 1)
 
 
+def test_closing_waits_for_what_runs_and_takes_no_more() -> None:
+    pool, gate, seen, closed = RecognitionPool(2), Gate(), [], threading.Event()
+    pool.submit("a", gate)
+    assert gate.begun.wait(WAIT_S)
+    pool.submit("a", noting(seen, "waited"))
+
+    def close() -> None:
+        pool.close()
+        closed.set()
+
+    threading.Thread(target=close, daemon=True).start()
+    assert not closed.wait(0.05)
+    gate.open.set()
+    assert closed.wait(WAIT_S)
+    pool.submit("b", noting(seen, "late"))
+    stats = pool.stats
+    assert (seen, stats.waiting, stats.running, stats.done) == ([], 0, 0, 1)
+
+
 def test_a_process_has_one() -> None:
     assert recognition_pool() is recognition_pool()

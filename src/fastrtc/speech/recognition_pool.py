@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -16,6 +17,7 @@ Job = Callable[[], object]
 
 MOST_THREADS = 4
 IDLE_S = 30.0  # after which a thread that had nothing to do ends
+CLOSE_S = 5.0  # that the process waits for what is being recognised when it ends
 NICENESS = 5  # Recognition waits for the media clock and the app, never the other way round.
 TELL_EVERY_S = 30.0
 
@@ -66,10 +68,13 @@ class RecognitionPool:
         self._busy_s = 0.0
         self._told_s = -TELL_EVERY_S
         self._told_dropped = 0
+        self._closed = False
 
     def submit(self, key: Hashable, job: Job) -> None:
         """Run ``job`` when it is this key's turn, in place of the one of it that waits; any thread, returns at once."""
         with self._changed:
+            if self._closed:
+                return
             if key in self._waiting:
                 self._dropped += 1
             self._waiting[key] = job  # In place of the older one, where that stood in the queue.
@@ -85,6 +90,17 @@ class RecognitionPool:
         """Drop what waits for this key, uncounted: nobody wants to know any more."""
         with self._changed:
             self._waiting.pop(key, None)
+
+    def close(self) -> None:
+        """Take no more jobs, drop those that wait, and wait for those that run.
+
+        A process that ends while a native library computes for one of its threads is aborted.
+        """
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._running, CLOSE_S)
 
     @property
     def stats(self) -> PoolStats:
@@ -104,14 +120,16 @@ class RecognitionPool:
                 self._running.discard(key)
                 self._done += 1
                 self._busy_s += time.perf_counter() - began_s
-                if self._idle and self._waiting:
+                if self._closed:
+                    self._changed.notify_all()
+                elif self._idle and self._waiting:
                     self._changed.notify()
 
     def _take(self) -> tuple[Hashable, Job] | None:
         """The next job, None if there was none for a while."""
         until_s = time.monotonic() + IDLE_S
         with self._changed:
-            while True:
+            while not self._closed:
                 for key in self._waiting:
                     if key not in self._running:
                         self._running.add(key)
@@ -120,8 +138,9 @@ class RecognitionPool:
                 in_time = self._changed.wait(until_s - time.monotonic())
                 self._idle -= 1
                 if not in_time and not self._waiting:
-                    self._threads -= 1
-                    return None
+                    break
+            self._threads -= 1
+            return None
 
     def _tell(self) -> None:
         now_s = time.monotonic()
@@ -137,4 +156,6 @@ class RecognitionPool:
 @lru_cache(maxsize=1)
 def recognition_pool() -> RecognitionPool:
     """The process's pool: a thread for each core, at most four."""
-    return RecognitionPool(max(1, min(MOST_THREADS, os.cpu_count() or 1)))
+    pool = RecognitionPool(max(1, min(MOST_THREADS, os.cpu_count() or 1)))
+    atexit.register(pool.close)
+    return pool
