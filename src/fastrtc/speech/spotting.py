@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -79,7 +78,7 @@ class TextSpotter:
         """From where the recogniser knows it, on to where its last sound ends."""
         step = round(CUT_S * rate_hz)
         cuts = range(known + step, len(audio), step)
-        cut = _first_of_two(cuts, lambda at: self.spot(rate_hz, audio[:at]) is not None, len(audio))
+        cut = _first_of_two(cuts, lambda at: self.spot(rate_hz, audio[:at]) is not None, min(known + step, len(audio)))
         return _end_of_sound(audio_to_float32(audio), rate_hz, cut)
 
 
@@ -128,7 +127,7 @@ class MoonshineSpotter:
         cuts = range(round(known / scale) + step, samples.size, step)
         whole = self._best(samples, phrase)
         least = whole - SURER - SURER_SHARE * abs(whole)
-        cut = _first_of_two(cuts, lambda at: self._best(samples[:at], phrase) >= least, samples.size)
+        cut = _first_of_two(cuts, lambda at: self._best(samples[:at], phrase) >= least, min(cuts.start, samples.size))
         return min(len(audio), round(_end_of_sound(samples, RATE_HZ, cut) * scale))
 
     def _best(self, samples: Float, phrase: str) -> float:
@@ -169,14 +168,21 @@ def spotter_for(
 
 
 def _first_of_two(cuts: Sequence[int], holds: Callable[[int], bool], otherwise: int) -> int:
-    """The first of two neighbours in ``cuts`` for which ``holds`` is true: a single one may be chance."""
-    before = False
-    for earlier, cut in pairwise([otherwise, *cuts]):
-        now = holds(cut)
-        if now and before:
-            return earlier
-        before = now
-    return otherwise
+    """The first of two neighbours in ``cuts`` for which ``holds`` is true; one alone may be chance, but is next best.
+
+    Where there is none, ``otherwise``.
+    """
+    single: int | None = None
+    before: int | None = None
+    for cut in cuts:
+        if not holds(cut):
+            before = None
+            continue
+        if before is not None:
+            return before
+        before = cut
+        single = cut if single is None else single
+    return otherwise if single is None else single
 
 
 def _end_of_sound(samples: Float, rate_hz: int, cut: int) -> int:
