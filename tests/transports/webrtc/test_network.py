@@ -138,13 +138,9 @@ def ufrags(sdp):
     return set(re.findall(r"^a=ice-ufrag:(\S+)", sdp, re.MULTILINE))
 
 
-@pytest.mark.parametrize("native", [True, False])
-def test_a_restart_of_ice_keeps_audio_messages_and_the_connection(native):
-    from fastrtc.transports.webrtc.wrtc_engine import WrtcEngine
-
+def test_a_restart_of_ice_keeps_audio_messages_and_the_connection():
     async def scenario():
-        answering = WrtcEngine(native_audio=native)
-        async with call(load_engine("wrtc"), answering) as (caller, answerer):
+        async with call(load_engine("wrtc"), load_engine("wrtc")) as (caller, answerer):
             await answerer.until_heard(TICK_SAMPLES)
             for number in range(2):
                 old = ufrags(caller.peer.offer_sdp), ufrags(answerer.peer.answer_sdp)
