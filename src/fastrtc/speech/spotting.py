@@ -124,10 +124,16 @@ class MoonshineSpotter:
         samples = samples_of((rate_hz, audio))
         scale = rate_hz / RATE_HZ
         step = round(CUT_S * RATE_HZ)
-        cuts = range(round(known / scale) + step, samples.size, step)
         whole = self._best(samples, phrase)
         least = whole - SURER - SURER_SHARE * abs(whole)
-        cut = _first_of_two(cuts, lambda at: self._best(samples[:at], phrase) >= least, min(cuts.start, samples.size))
+
+        def holds(at: int) -> bool:
+            return self._best(samples[:at], phrase) >= least
+
+        first = round(known / scale) + step
+        if first < samples.size and holds(first):
+            first = step  # It was there before it was found.
+        cut = _first_of_two(range(first, samples.size, step), holds, min(first, samples.size))
         return min(len(audio), round(_end_of_sound(samples, RATE_HZ, cut) * scale))
 
     def _best(self, samples: Float, phrase: str) -> float:
