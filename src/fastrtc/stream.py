@@ -484,9 +484,9 @@ class Stream:
             warn_without_turn()
         host, signaling = self._host, self._signaling
 
-        def warm_up() -> None:
-            signaling.warm_up()
-            host.warm_up()
+        async def warm_up() -> None:
+            await signaling.warm_up()
+            await host.warmed_up()
 
         host.sessions.admits = True
         return while_serving(warm_up, self.close, self._health, host.drain, self.drain_timeout)

@@ -86,8 +86,9 @@ def test_slow_video_does_not_delay_sound() -> None:
 def test_a_function_of_video_has_no_websocket() -> None:
     async def scenario() -> None:
         stream = Stream(lambda image: image, modality="video")
+        handler = await stream._host.new_handler()
         with pytest.raises(SignalingError, match="unsupported_modality"):
-            stream._host.open("a", stream._host.new_handler(), MemoryLink(), Context(webrtc_id="a"))
+            stream._host.open("a", handler, MemoryLink(), Context(webrtc_id="a"))
         assert not stream.connections
 
     asyncio.run(scenario())

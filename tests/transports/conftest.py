@@ -141,7 +141,7 @@ class FakeSwitchboard:
     def session_id(self, given: str) -> str:
         return given or "minted"
 
-    def new_handler(self) -> FakeHandler:
+    async def new_handler(self) -> FakeHandler:
         return FakeHandler()
 
     def open(self, session_id: str, handler: FakeHandler, link: Any, context: Context) -> FakeSession:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastrtc.errors import ConfigurationError, MissingExtraError, SignalingError
+from fastrtc.errors import ConfigurationError, FastRTCError, MissingExtraError, SignalingError
 from fastrtc.handlers.base import StreamHandlerBase
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
@@ -72,17 +72,34 @@ class SessionHost:
         self.handlers: dict[str, StreamHandlerBase] = {}
         self.outputs = OutputQueues()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._warming: asyncio.Task[None] | None = None
 
     def warm_up(self) -> None:
-        """Load what the first session would have to wait for; any thread."""
+        """Load what the first session would have to wait for; any thread.
+
+        Raises:
+            FastRTCError: It cannot be had.
+        """
         handler = self._handler
+        if isinstance(handler, ReplyOnPause) and handler.model is None:
+            get_silero_model()
+        if isinstance(handler, ReplyOnStopWords):
+            _ = handler.stt_model
+
+    async def warmed_up(self) -> None:
+        """Wait until :meth:`warm_up` has run, once for all who wait; after a failure the next one tries again.
+
+        Raises:
+            SignalingError: ``handler_failed``: no session can start.
+        """
+        if self._warming is None:
+            self._warming = asyncio.create_task(asyncio.to_thread(self.warm_up), name="fastrtc-host-warm-up")
         try:
-            if isinstance(handler, ReplyOnPause) and handler.model is None:
-                get_silero_model()
-            if isinstance(handler, ReplyOnStopWords):
-                _ = handler.stt_model
-        except MissingExtraError as error:
+            await asyncio.shield(self._warming)
+        except FastRTCError as error:
+            self._warming = None
             logger.warning("no session can start: %s", error)
+            raise SignalingError("handler_failed", detail=str(error)) from error
 
     @property
     def limits(self) -> Limits:
@@ -107,17 +124,19 @@ class SessionHost:
             raise SignalingError("reserved_id", detail="the server makes ids of this form; leave it out to get one")
         return given or new_session_id()
 
-    def new_handler(self) -> StreamHandlerBase:
-        """A copy of the app's handler.
+    async def new_handler(self) -> StreamHandlerBase:
+        """A copy of the app's handler, once the models that it needs have been loaded, which may take seconds.
 
         Raises:
-            SignalingError: ``unsupported_handler`` (not a stream handler), or ``handler_failed`` (its ``copy`` raised).
+            SignalingError: ``unsupported_handler`` (not a stream handler), or ``handler_failed`` (its models cannot be
+                had, or its ``copy`` raised).
         """
         if not isinstance(self._handler, StreamHandlerBase):
             raise SignalingError(
                 "unsupported_handler",
                 detail="this stream's handler is a plain function; audio needs ReplyOnPause or a StreamHandler",
             )
+        await self.warmed_up()
         copies: list[Any] = []
         errors: list[BaseException] = []
         if not run_supervised(lambda: copies.append(self._handler.copy()), errors.append):

@@ -7,9 +7,10 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
+from fastrtc.errors import SignalingError
 from fastrtc.options import GRADIO_PREFIX
 from fastrtc.server.termination import the_termination
 
@@ -21,13 +22,13 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def while_serving(
-    warm_up: Callable[[], None],
+    warm_up: Callable[[], Awaitable[None]],
     close: Callable[[], Awaitable[None]],
     health: Health,
     drain: Callable[[float], Awaitable[None]],
     drain_timeout_s: float | None,
 ) -> AsyncIterator[None]:
-    """Load what the first session needs on a thread, and end all sessions when the app stops.
+    """Load what the first session needs, and end all sessions when the app stops.
 
     Args:
         warm_up: Loads.
@@ -38,8 +39,9 @@ async def while_serving(
     """
 
     async def warm() -> None:
-        await asyncio.to_thread(warm_up)
-        health.warm = True
+        with suppress(SignalingError):  # it has been logged, and the server is not ready
+            await warm_up()
+            health.warm = True
 
     warming = asyncio.create_task(warm(), name="fastrtc-warm-up")
     try:

@@ -125,10 +125,10 @@ class Signaling:
         self._calls: dict[str, WebRtcCall] = {}
         self._answering: dict[str, _Answering] = {}
 
-    def warm_up(self) -> None:
-        """Load the engine before the first offer needs it; any thread."""
+    async def warm_up(self) -> None:
+        """Load the engine before the first offer needs it."""
         with suppress(SignalingError):
-            self._engine()
+            await asyncio.to_thread(self._engine)
 
     async def handle(self, body: object, connection: HTTPConnection | None = None, user: Any = None) -> dict[str, Any]:
         """Handle one body.
@@ -194,7 +194,7 @@ class Signaling:
 
     async def _make_call(self, offer: Offer, context: Context, token: str | None) -> WebRtcCall:
         """A connection that is being made, with its session."""
-        handler = self._host.new_handler()
+        handler = await self._host.new_handler()
         call = WebRtcCall(context.webrtc_id, self._host, self._forget, fingerprints(offer.sdp), token)
         engine = self._engine()
         try:

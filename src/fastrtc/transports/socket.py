@@ -103,8 +103,8 @@ class Switchboard(Protocol):
         """
         ...
 
-    def new_handler(self) -> StreamHandlerBase:
-        """A handler for one new session.
+    async def new_handler(self) -> StreamHandlerBase:
+        """A handler for one new session, once the models that it needs have been loaded.
 
         Raises:
             SignalingError: The app's handler cannot serve this kind of connection.

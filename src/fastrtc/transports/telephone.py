@@ -117,7 +117,7 @@ class TelephoneConversation(SocketConversation):
     async def _start(self, start: twilio.CallStarted) -> None:
         if self._link is not None:
             raise ProtocolError("this stream has started already")
-        handler = self.switchboard.new_handler()
+        handler = await self.switchboard.new_handler()
         handler.phone_mode = True
         link = TelephoneLink(self.websocket, start.stream_sid, on_lost=self.hang_up, limits=self._limits)
         # What a parameter is called does not hide what Twilio says itself.

@@ -71,7 +71,7 @@ class WebSocketConversation(SocketConversation):
             raise ProtocolError("this connection has started already; open another one for another session")
         session_id = self.switchboard.session_id(start.websocket_id)
         user = await self.admit("websocket", session_id, token=start.token)
-        handler = self.switchboard.new_handler()
+        handler = await self.switchboard.new_handler()
         handler.phone_mode = False
         link = WebSocketLink(
             self.websocket,

@@ -1,0 +1,96 @@
+"""What a host loads before its first session, off the app's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+import fastrtc.server.host
+from fastrtc import ReplyOnPause
+from fastrtc.errors import MissingExtraError, SignalingError
+from fastrtc.handlers.generator import generator_handler
+from fastrtc.server.host import SessionHost
+
+TIMEOUT_S = 20.0
+
+
+def reply(audio: object) -> None:
+    """Never called."""
+
+
+def test_sessions_wait_for_one_loading_and_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_load = threading.Event()
+    loading = threading.Event()
+    loads: list[threading.Thread] = []
+
+    def load() -> None:
+        loads.append(threading.current_thread())
+        loading.set()
+        assert may_load.wait(TIMEOUT_S)
+
+    monkeypatch.setattr(fastrtc.server.host, "get_silero_model", load)
+
+    async def scenario() -> None:
+        host = SessionHost(ReplyOnPause(reply), concurrency_limit=5, time_limit_s=None)
+        asking = [asyncio.create_task(host.new_handler()) for _ in range(3)]
+        assert await asyncio.to_thread(loading.wait, TIMEOUT_S)
+        assert not any(task.done() for task in asking)
+        may_load.set()
+        async with asyncio.timeout(TIMEOUT_S):
+            handlers = await asyncio.gather(*asking)
+        assert len({id(handler) for handler in handlers}) == 3
+
+    asyncio.run(scenario())
+    assert len(loads) == 1
+    assert loads[0] is not threading.main_thread()
+
+
+def test_who_gives_up_does_not_stop_the_loading_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_load = threading.Event()
+    monkeypatch.setattr(fastrtc.server.host, "get_silero_model", lambda: may_load.wait(TIMEOUT_S))
+
+    async def scenario() -> None:
+        host = SessionHost(ReplyOnPause(reply), concurrency_limit=5, time_limit_s=None)
+        impatient, patient = (asyncio.create_task(host.new_handler()) for _ in range(2))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await asyncio.wait([impatient])
+        may_load.set()
+        async with asyncio.timeout(TIMEOUT_S):
+            assert isinstance(await patient, ReplyOnPause)
+
+    asyncio.run(scenario())
+
+
+def test_a_failure_refuses_the_session_and_the_next_one_tries_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = iter([MissingExtraError("hearing", "vad")])
+
+    def load() -> None:
+        for error in failures:
+            raise error
+
+    monkeypatch.setattr(fastrtc.server.host, "get_silero_model", load)
+
+    async def scenario() -> None:
+        host = SessionHost(ReplyOnPause(reply), concurrency_limit=5, time_limit_s=None)
+        with pytest.raises(SignalingError) as refusal:
+            await host.new_handler()
+        assert refusal.value.code == "handler_failed"
+        assert "vad" in refusal.value.detail["detail"]
+        assert isinstance(await host.new_handler(), ReplyOnPause)
+
+    asyncio.run(scenario())
+    assert "no session can start" in caplog.text
+
+
+def test_a_handler_without_models_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load() -> None:
+        raise AssertionError("nobody needs it")
+
+    monkeypatch.setattr(fastrtc.server.host, "get_silero_model", load)
+    host = SessionHost(generator_handler(lambda: iter(())), concurrency_limit=1, time_limit_s=None)
+    assert asyncio.run(host.new_handler()) is not None
