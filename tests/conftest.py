@@ -23,8 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With ``-n 2`` one process runs the tests in real time, one after the other, and the other all the rest."""
+    folders = tuple(ROOT / "tests" / folder for folder in REAL_TIME)
     for item in items:
-        if item.path.relative_to(ROOT / "tests").as_posix().startswith(tuple(f"{folder}/" for folder in REAL_TIME)):
+        if any(item.path.is_relative_to(folder) for folder in folders):
             item.add_marker(pytest.mark.xdist_group("real-time"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -82,6 +83,21 @@ def _wait_until_up(process: subprocess.Popen[bytes], ports: tuple[int, ...], log
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"coturn did not start: {log.read_text(errors='replace')[-2_000:]}")
             time.sleep(0.02)
+    while not _answers_over_udp(ports[0]):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"coturn does not answer over UDP: {log.read_text(errors='replace')[-2_000:]}")
+
+
+def _answers_over_udp(port: int) -> bool:
+    """Whether a STUN binding request (RFC 8489, section 5) gets any answer within 0.1 s."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.settimeout(0.1)
+        probe.connect(("127.0.0.1", port))
+        try:
+            probe.send(struct.pack(">HHI", 1, 0, 0x2112A442) + os.urandom(12))
+            return bool(probe.recv(1024))
+        except OSError:
+            return False
 
 
 def _free_ports(count: int) -> list[int]:
