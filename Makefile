@@ -23,7 +23,7 @@ $(shell [ ! -e $(STAMPS)/venv ] || { [ "$$(cat $(STAMPS)/venv)" = "$(CURDIR)" ] 
 
 .NOTPARALLEL:
 
-.PHONY: help demo install dev test check check-python check-js format pytest browser docs bench clean
+.PHONY: help demo install dev test check check-python check-js format pytest programs docs bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,7 +35,7 @@ install: $(STAMPS)/install ## the package, in .venv
 
 dev: $(STAMPS)/dev ## the package and what its tests need, in .venv
 
-test: dev browser ## every check and every test
+test: dev programs ## every check and every test
 	@failed=; \
 	$(MAKE) --no-print-directory --keep-going check || failed="the checks"; \
 	$(MAKE) --no-print-directory pytest || failed="$${failed:+$$failed and }the tests"; \
@@ -59,8 +59,8 @@ format: $(STAMPS)/dev ## rewrite the Python code in the project's style
 	@$(BIN)/ruff check --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
 
-browser:
-	@scripts/install_browser
+programs:
+	@scripts/install_programs
 
 docs: $(STAMPS)/dev ## the documentation, into site/
 	@$(BIN)/python scripts/api_table.py
