@@ -8,7 +8,7 @@ once what it hears and its voice activity detector listens; the latency is from 
 
 Every server runs alone in a process, its callers in another; CPU is the server's, all threads, user and system.
 ``--original`` names the Python of an environment with ``fastrtc[vad]==0.0.34``, and ``--vad`` the Silero v4 ONNX file
-that it would download (the wheel of ``faster-whisper`` 1.0.3 has it).
+that it would download (the wheel of ``faster-whisper`` 1.0.2 has it; later ones have v5, with which it hears nothing).
 """
 
 from __future__ import annotations
