@@ -44,7 +44,7 @@ test: dev programs ## every check and every test
 check: check-python check-js ## style, types, layers, the browser client's own checks
 
 pytest: $(STAMPS)/dev ## every Python test (PYTEST_ARGS="-k name" for some)
-	@$(BIN)/python -m pytest tests --require-tests -n 2 --dist loadgroup $(PYTEST_ARGS)
+	@scripts/run_tests $(BIN)/python $(PYTEST_ARGS)
 
 check-python: $(STAMPS)/dev
 	@$(BIN)/ruff check $(CODE)

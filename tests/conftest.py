@@ -12,8 +12,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SPEECH = ROOT.parent / "shared" / "speech"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-REAL_TIME = ("examples", "guide", "interop", "migration", "network", "transports/webrtc", "ui")
-"""Folders whose tests play audio at its own pace between real peers; two of them at once would starve each other."""
+REAL_TIME = (
+    "bench",
+    "client",
+    "examples",
+    "guide",
+    "interop",
+    "migration",
+    "network",
+    "transports/webrtc",
+    "ui",
+    "workers",
+)
+"""Folders whose tests play audio at its own pace between real peers; what runs beside them would make it stutter."""
 MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
@@ -21,12 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-tests", action="store_true", help="fail a run in which no test was executed")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m is applied
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``-n 2`` one process runs the tests in real time, one after the other, and the other all the rest."""
     folders = tuple(ROOT / "tests" / folder for folder in REAL_TIME)
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in folders):
-            item.add_marker(pytest.mark.xdist_group("real-time"))
+            item.add_marker(pytest.mark.real_time)
 
 
 @pytest.hookimpl(trylast=True)

@@ -62,20 +62,17 @@ def test_each_turn_has_a_state_of_its_own() -> None:
     assert [audio.size for _, audio in turns] == [2 * LOUD.size, 3 * LOUD.size]
 
 
-def long(audio: tuple[int, Any]) -> Iterator[Any]:
-    try:
-        while True:
-            yield audio
-    finally:
-        closed.append(True)
-
-
-closed: list[bool] = []
-
-
 @pytest.mark.parametrize(("can_interrupt", "sizes"), [(True, {640, 960}), (False, {640})])
 def test_a_pause_over_a_reply_interrupts_it(can_interrupt: bool, sizes: set[int]) -> None:
-    closed.clear()
+    closed: list[bool] = []
+
+    def long(audio: tuple[int, Any]) -> Iterator[Any]:
+        try:
+            while True:
+                yield audio
+        finally:
+            closed.append(True)
+
     handler = EndsAtWord(long, can_interrupt=can_interrupt, input_sample_rate=IN_HZ, model=VAD)
     turns = speak(handler, LOUD, word(), LOUD, LOUD, word(), LOUD)
     assert {audio.size for _, audio in turns} == sizes
