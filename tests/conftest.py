@@ -13,8 +13,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SPEECH = ROOT.parent / "shared" / "speech"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 REAL_TIME = (
-    "bench",
-    "client",
     "examples",
     "guide",
     "interop",
@@ -22,7 +20,6 @@ REAL_TIME = (
     "network",
     "transports/webrtc",
     "ui",
-    "workers",
 )
 """Folders whose tests play audio at its own pace between real peers; what runs beside them would make it stutter."""
 MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
