@@ -12,16 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SPEECH = ROOT.parent / "shared" / "speech"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-REAL_TIME = (
-    "examples",
-    "guide",
-    "interop",
-    "migration",
-    "network",
-    "transports/webrtc",
-    "ui",
-)
-"""Folders whose tests play audio at its own pace between real peers; what runs beside them would make it stutter."""
+REAL_TIME = ("examples", "guide", "migration", "network", "transports/webrtc", "ui")
+"""Folders whose tests play audio at its own pace between real peers: one of the two processes runs them all."""
+ALONE = ("interop",)
+"""Folders whose tests listen to what a browser plays, and would hear it stutter if anything ran beside them."""
 MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
@@ -31,10 +25,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m is applied
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    folders = tuple(ROOT / "tests" / folder for folder in REAL_TIME)
     for item in items:
-        if any(item.path.is_relative_to(folder) for folder in folders):
-            item.add_marker(pytest.mark.real_time)
+        if _is_below(item.path, REAL_TIME):
+            item.add_marker(pytest.mark.xdist_group("real-time"))
+        if _is_below(item.path, ALONE):
+            item.add_marker(pytest.mark.alone)
+
+
+def _is_below(path: Path, folders: tuple[str, ...]) -> bool:
+    return any(path.is_relative_to(ROOT / "tests" / folder) for folder in folders)
 
 
 @pytest.hookimpl(trylast=True)

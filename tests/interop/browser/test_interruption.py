@@ -111,7 +111,8 @@ def test_a_short_sound_over_a_reply_does_not_end_it(transport: str, sound: str, 
     assert recording.turns_of("playback_finished") == [1]
     held = recording.turns_of("reply_held")
     assert held == recording.turns_of("reply_resumed")
-    assert held == ([1] if sound == "syllable" else []), "the scene is not what it should be"
+    # Whether 0.15 s of a voice last long enough to hold the reply depends on where the detector's windows fall.
+    assert held in ([[], [1]] if sound == "syllable" else [[]]), "the scene is not what it should be"
     assert (lasted_s - heard_s > 0.2) == bool(held), "what is held is silent"
     assert abs(heard_s - COUGHED_OVER_S) < 0.2, "the reply was not heard out"
     assert tones.closed == []
