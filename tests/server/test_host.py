@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
+import fastrtc.handlers.reply_on_stopwords
 import fastrtc.server.host
-from fastrtc import ReplyOnPause
+from fastrtc import ReplyOnPause, ReplyOnStopWords
 from fastrtc.errors import MissingExtraError, SignalingError
 from fastrtc.handlers.generator import generator_handler
 from fastrtc.server.host import SessionHost
@@ -94,3 +95,60 @@ def test_a_handler_without_models_waits_for_nothing(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(fastrtc.server.host, "get_silero_model", load)
     host = SessionHost(generator_handler(lambda: iter(())), concurrency_limit=1, time_limit_s=None)
     assert asyncio.run(host.new_handler()) is not None
+
+
+def test_those_who_try_again_after_a_failure_share_the_next_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[int] = []
+
+    def load() -> None:
+        loads.append(1)
+        if len(loads) == 1:
+            raise MissingExtraError("hearing", "vad")
+
+    monkeypatch.setattr(fastrtc.server.host, "get_silero_model", load)
+
+    async def scenario() -> None:
+        host = SessionHost(ReplyOnPause(reply), concurrency_limit=5, time_limit_s=None)
+
+        async def insistent() -> object:
+            with pytest.raises(SignalingError):
+                await host.new_handler()
+            return await host.new_handler()
+
+        async with asyncio.timeout(TIMEOUT_S):
+            assert all(isinstance(handler, ReplyOnPause) for handler in await asyncio.gather(insistent(), insistent()))
+
+    asyncio.run(scenario())
+    assert len(loads) == 2
+
+
+def test_whatever_a_loading_raises_refuses_the_session_and_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = iter([OSError("the disk is gone")])
+
+    def load() -> None:
+        for error in failures:
+            raise error
+
+    monkeypatch.setattr(fastrtc.server.host, "get_silero_model", load)
+
+    async def scenario() -> None:
+        host = SessionHost(ReplyOnPause(reply), concurrency_limit=5, time_limit_s=None)
+        with pytest.raises(SignalingError) as refusal:
+            await host.new_handler()
+        assert (refusal.value.code, refusal.value.detail["detail"]) == ("handler_failed", "the disk is gone")
+        assert isinstance(await host.new_handler(), ReplyOnPause)
+
+    asyncio.run(scenario())
+    assert "Traceback" in caplog.text
+
+
+def test_a_wake_word_engine_needs_no_recogniser(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise MissingExtraError("speech recognition", "stt")
+
+    monkeypatch.setattr(fastrtc.handlers.reply_on_stopwords, "get_stt_model", missing)
+    handler = ReplyOnStopWords(reply, ["alexa"], wake_word_engine="pymicro-wakeword")
+    host = SessionHost(handler, concurrency_limit=1, time_limit_s=None)
+    assert isinstance(asyncio.run(host.new_handler()), ReplyOnStopWords)

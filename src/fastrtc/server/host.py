@@ -72,7 +72,7 @@ class SessionHost:
         self.handlers: dict[str, StreamHandlerBase] = {}
         self.outputs = OutputQueues()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._warming: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[BaseException | None] | None = None
 
     def warm_up(self) -> None:
         """Load what the first session would have to wait for; any thread.
@@ -84,7 +84,7 @@ class SessionHost:
         if isinstance(handler, ReplyOnPause) and handler.model is None:
             get_silero_model()
         if isinstance(handler, ReplyOnStopWords):
-            _ = handler.stt_model
+            handler.spotter()
 
     async def warmed_up(self) -> None:
         """Wait until :meth:`warm_up` has run, once for all who wait; after a failure the next one tries again.
@@ -92,14 +92,18 @@ class SessionHost:
         Raises:
             SignalingError: ``handler_failed``: no session can start.
         """
-        if self._warming is None:
-            self._warming = asyncio.create_task(asyncio.to_thread(self.warm_up), name="fastrtc-host-warm-up")
-        try:
-            await asyncio.shield(self._warming)
-        except FastRTCError as error:
-            self._warming = None
-            logger.warning("no session can start: %s", error)
+        if self._warming is None or _has_failed(self._warming):
+            self._warming = asyncio.create_task(asyncio.to_thread(self._load), name="fastrtc-host-warm-up")
+        error = await asyncio.shield(self._warming)
+        if error is not None:
+            unforeseen = None if isinstance(error, FastRTCError) else error
+            logger.warning("no session can start: %s", error, exc_info=unforeseen)
             raise SignalingError("handler_failed", detail=str(error)) from error
+
+    def _load(self) -> BaseException | None:
+        errors: list[BaseException] = []
+        run_supervised(self.warm_up, errors.append)
+        return errors[0] if errors else None
 
     @property
     def limits(self) -> Limits:
@@ -248,6 +252,10 @@ class SessionHost:
         self.outputs.close(session.id)
         if not self.sessions and self._emptied is not None:
             self._emptied.set()
+
+
+def _has_failed(loading: asyncio.Task[BaseException | None]) -> bool:
+    return loading.done() and (loading.cancelled() or loading.result() is not None)
 
 
 async def _close(session: Session, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -120,7 +121,7 @@ class Switchboard(Protocol):
         ...
 
 
-class SocketLink:
+class SocketLink(ABC):
     """A :class:`fastrtc.link.MediaLink` over a WebSocket that carries mu-law in JSON.
 
     Subclasses say how audio is written (:meth:`encode_audio`) and how the peer's buffer is cleared (:meth:`flush`).
@@ -171,9 +172,9 @@ class SocketLink:
         self._sender = asyncio.create_task(self._send_all(), name="fastrtc-socket-sender")
         self._closing: asyncio.Task[None] | None = None
 
+    @abstractmethod
     def encode_audio(self, pcm: PCM) -> str:
         """The text frame that carries this audio."""
-        raise NotImplementedError
 
     def receive_ulaw(self, payload: bytes) -> None:
         """Take audio from the client, one mu-law byte a sample."""
@@ -188,9 +189,9 @@ class SocketLink:
         if pcm is not None:
             self._outbox.put_audio(pcm)
 
+    @abstractmethod
     def flush(self) -> bool:
         """See :class:`fastrtc.link.MediaLink`."""
-        raise NotImplementedError
 
     def send(self, message: str) -> None:
         self._outbox.put_text(message)
@@ -246,7 +247,7 @@ class SocketLink:
             self.mark_lost("client_not_reading")
 
 
-class SocketConversation:
+class SocketConversation(ABC):
     """One accepted socket from its first message to the end of its session.
 
     Subclasses give meaning to the messages (:meth:`take`).
@@ -268,6 +269,7 @@ class SocketConversation:
         self._starting: asyncio.Task[None] | None = None
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
+    @abstractmethod
     async def take(self, text: str) -> None:
         """Handle one text frame.
 
@@ -275,11 +277,10 @@ class SocketConversation:
             ProtocolError: It cannot be understood; the client is told and the conversation goes on.
             SignalingError: The session is refused; the client is told and the socket closed.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def reply(self, text: str) -> None:
         """Send a text frame, in order with what the session sends."""
-        raise NotImplementedError
 
     async def run(self) -> None:
         """Serve the socket; returns when the session has been shut down."""
