@@ -20,7 +20,7 @@ from fastrtc.transports.webrtc.aiortc_audio import Receiver, TickTrack
 from fastrtc.transports.webrtc.aiortc_video import PictureReceiver, PictureTrack
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import RATE_HZ, PeerObserver, PeerOptions, PeerState, PeerStats
-from fastrtc.transports.webrtc.outbox import Outbox
+from fastrtc.transports.webrtc.peer import EnginePeer, MediaKind
 from fastrtc.transports.webrtc.reordering import ReorderBuffer
 from fastrtc.transports.webrtc.sdp import check_description, speech_parameters, with_opus_parameters
 
@@ -75,7 +75,7 @@ class AiortcEngine:
         return peer
 
 
-class AiortcPeer:
+class AiortcPeer(EnginePeer):
     """One ``RTCPeerConnection``.
 
     Args:
@@ -83,21 +83,18 @@ class AiortcPeer:
         observer: Who is told what happens.
     """
 
+    INACTIVE = "inactive"
+    SENDONLY = "sendonly"
+
     def __init__(self, options: PeerOptions, observer: PeerObserver) -> None:
         servers = [
             aiortc.RTCIceServer(urls=list(server.urls), username=server.username, credential=server.credential)
             for server in options.ice_servers
         ]
-        self._options = options
-        self._observer = observer
-        self._loop = asyncio.get_running_loop()
-        self._state = PeerState.NEW
-        self._outbox = Outbox(self._loop)
-        self._channel: Any = None
+        super().__init__(options, observer)
         self._receiver = Receiver()
         self._pictures = PictureReceiver()
         self._screen = PictureTrack(self._loop) if options.has_video_out else None
-        self._closing: asyncio.Task[None] | None = None
         self._track = TickTrack(self._loop, options.max_bitrate_bps) if options.has_audio_out else None
         if options.port_range is not None:
             raise EngineError(_NO_PORT_RANGE)
@@ -110,22 +107,7 @@ class AiortcPeer:
             raise EngineError(f"the connection could not be made: {error}") from error
         self._pc.on("track", self._on_track)
         self._pc.on("datachannel", self._on_channel)
-        self._pc.on("connectionstatechange", self._on_connection_state)
-
-    @property
-    def state(self) -> PeerState:
-        """The current state."""
-        return self._state
-
-    @property
-    def answer_sdp(self) -> str:
-        """The local description, as it is to be sent to the other side."""
-        return self._local_sdp()
-
-    @property
-    def offer_sdp(self) -> str:
-        """The local description, as it is to be sent to the other side."""
-        return self._local_sdp()
+        self._pc.on("connectionstatechange", lambda: self._on_connection_state(self._pc.connectionState))
 
     @property
     def is_gathering(self) -> bool:
@@ -205,10 +187,6 @@ class AiortcPeer:
         if self._screen is not None:
             self._screen.write(picture)
 
-    def send(self, text: str) -> None:
-        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
-        self._outbox.send(text)
-
     async def stats(self) -> PeerStats:
         """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
         if self._state is PeerState.CLOSED:
@@ -228,13 +206,6 @@ class AiortcPeer:
             dropped_samples=self._receiver.dropped_samples,
         )
 
-    async def close(self) -> None:
-        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
-        if self._closing is None:
-            self._closing = self._loop.create_task(self._close())
-        if self._closing is not asyncio.current_task():
-            await asyncio.shield(self._closing)
-
     async def _close(self) -> None:
         self._outbox.close()
         self._pc.remove_all_listeners()
@@ -250,22 +221,15 @@ class AiortcPeer:
         with contextlib.suppress(TimeoutError, ConnectionError):
             await asyncio.wait_for(self._pc.close(), _CLOSE_TIMEOUT_S)
 
-    def _media(self) -> list[tuple[str, bool, aiortc.MediaStreamTrack | None]]:
-        """For each kind: whether it is taken, and the track that is sent."""
+    def _media(self) -> list[tuple[MediaKind, bool, aiortc.MediaStreamTrack | None]]:
         options = self._options
         return [("audio", options.has_audio_in, self._track), ("video", options.has_video_in, self._screen)]
 
-    def _choose_sections(self) -> None:
-        """Use the offer's first section of each kind in the wanted directions, and no other."""
-        for kind, takes, track in self._media():
-            sections = [one for one in self._pc.getTransceivers() if one.kind == kind]
-            if sections and track is not None:
-                self._pc.addTrack(track)
-            for number, section in enumerate(sections):
-                if number > 0 or (track is None and not takes):
-                    section.direction = "inactive"
-                elif not takes:
-                    section.direction = "sendonly"
+    def _sections(self, kind: MediaKind) -> list[Any]:
+        return [one for one in self._pc.getTransceivers() if one.kind == kind]
+
+    def _send_track(self, track: aiortc.MediaStreamTrack) -> None:
+        self._pc.addTrack(track)
 
     def _keep_order(self) -> None:
         """Have our own buffer put audio packets in order; it is a private attribute of aiortc's receiver."""
@@ -296,27 +260,21 @@ class AiortcPeer:
         # This engine has no comfort noise, and a gap reads as loss: the other side had better send all the time.
         return with_opus_parameters(description.sdp, {**parameters, "usedtx": "0"})
 
-    def _on_track(self, track: Any) -> None:
-        if track.kind == "audio" and self._options.has_audio_in:
+    def _receive_from(self, track: Any) -> None:
+        if track.kind == "audio":
             self._receiver.receive_from(track)
-        elif track.kind == "video" and self._options.has_video_in:
+        else:
             self._pictures.receive_from(track)
 
     def _on_channel(self, channel: Any) -> None:
-        if self._channel is not None:
-            _log.debug("a second data channel (%s) is ignored", channel.label)
+        if not self._adopt_channel(channel):
             return
-        self._channel = channel
         channel.on("message", self._on_message)
-        channel.on("close", self._end)
+        channel.on("close", self._on_channel_close)
         if channel.readyState == "open":
             self._on_channel_open()
         else:
             channel.on("open", self._on_channel_open)
-
-    def _on_channel_open(self) -> None:
-        self._outbox.open(self._deliver)
-        self._observer.on_channel_open()
 
     def _deliver(self, text: str) -> None:
         try:
@@ -327,29 +285,6 @@ class AiortcPeer:
             self._channel.send(text)
         except _ENGINE_ERRORS as error:
             self._outbox.warn("%s", error)
-
-    def _on_message(self, data: Any) -> None:
-        if isinstance(data, str):
-            self._observer.on_message(data)
-        else:
-            _log.debug("a binary message was ignored")
-
-    def _on_connection_state(self) -> None:
-        state = PeerState(self._pc.connectionState)
-        if state is PeerState.CLOSED:
-            self._end()
-        else:
-            self._change_state(state)
-
-    def _end(self) -> None:
-        """The other side has gone: let go of everything, soon, and tell the observer by CLOSED."""
-        if self._closing is None:
-            self._closing = self._loop.create_task(self._close())
-
-    def _change_state(self, state: PeerState) -> None:
-        if self._state not in (state, PeerState.CLOSED):
-            self._state = state
-            self._observer.on_state(state)
 
 
 def _limited(gather: Any, limit_s: float, fallback: list[str]) -> Any:

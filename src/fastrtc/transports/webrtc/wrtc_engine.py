@@ -18,7 +18,7 @@ from fastrtc.errors import EngineError
 from fastrtc.link import Picture, VideoFrame
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import PeerObserver, PeerOptions, PeerState, PeerStats
-from fastrtc.transports.webrtc.outbox import Outbox
+from fastrtc.transports.webrtc.peer import EnginePeer, MediaKind
 from fastrtc.transports.webrtc.sdp import (
     check_description,
     media_kinds,
@@ -77,7 +77,7 @@ class WrtcEngine:
             raise EngineError(f"the connection could not be made: {error}") from error
 
 
-class WrtcPeer:
+class WrtcPeer(EnginePeer):
     """One ``RTCPeerConnection``.
 
     Args:
@@ -86,21 +86,18 @@ class WrtcPeer:
         switch: The thread that turns encoders on and off; None: audio over the public streams.
     """
 
+    INACTIVE = webrtc.RTCRtpTransceiverDirection.inactive
+    SENDONLY = webrtc.RTCRtpTransceiverDirection.sendonly
+
     def __init__(self, options: PeerOptions, observer: PeerObserver, switch: ThreadPoolExecutor | None) -> None:
         servers = [
             webrtc.RTCIceServer(urls=list(server.urls), username=server.username, credential=server.credential)
             for server in options.ice_servers
         ]
-        self._options = options
-        self._observer = observer
-        self._loop = asyncio.get_running_loop()
-        self._state = PeerState.NEW
-        self._outbox = Outbox(self._loop)
-        self._channel: webrtc.RTCDataChannel | None = None
+        super().__init__(options, observer)
         self._gathered = asyncio.Event()
         self._described = False
         self._negotiating = asyncio.Lock()
-        self._ending: asyncio.Task[None] | None = None
         self._pc = webrtc.RTCPeerConnection(
             webrtc.RTCConfiguration(
                 ice_servers=servers,
@@ -119,21 +116,6 @@ class WrtcPeer:
         self._screen = webrtc.MediaStreamTrackGenerator("video") if options.has_video_out else None
         self._video = WrtcVideo(self._screen)
         self._listen()
-
-    @property
-    def state(self) -> PeerState:
-        """The current state."""
-        return self._state
-
-    @property
-    def answer_sdp(self) -> str:
-        """The local description, as it is to be sent to the other side."""
-        return self._local_sdp()
-
-    @property
-    def offer_sdp(self) -> str:
-        """The local description, as it is to be sent to the other side."""
-        return self._local_sdp()
 
     @property
     def is_gathering(self) -> bool:
@@ -169,7 +151,7 @@ class WrtcPeer:
         """Describe this side. Called once, by the engine."""
         for kind, takes, generator in self._media():
             if generator is not None:
-                self._send(generator)
+                self._send_track(generator)
             elif takes:
                 init = webrtc.RTCRtpTransceiverInit(direction=webrtc.RTCRtpTransceiverDirection.recvonly)
                 self._pc.add_transceiver(kind, init)
@@ -235,10 +217,6 @@ class WrtcPeer:
         """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
         self._video.write(picture)
 
-    def send(self, text: str) -> None:
-        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
-        self._outbox.send(text)
-
     async def stats(self) -> PeerStats:
         """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
         if self._state is PeerState.CLOSED:
@@ -249,10 +227,7 @@ class WrtcPeer:
             return PeerStats()
         return _stats(list(report.values()), self._audio.dropped_samples)
 
-    async def close(self) -> None:
-        """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
-        if self._state is PeerState.CLOSED:
-            return
+    async def _close(self) -> None:
         self._outbox.close()
         self._pc.off()
         if self._channel is not None:
@@ -267,32 +242,21 @@ class WrtcPeer:
         self._pc.on("track", lambda event: self._on_track(event.track))
         self._pc.on("datachannel", lambda event: self._on_channel(event.channel))
         self._pc.on("icecandidate", lambda event: self._on_candidate(event.candidate))
-        self._pc.on("connectionstatechange", lambda _event: self._on_connection_state())
+        self._pc.on("connectionstatechange", lambda _event: self._on_connection_state(self._pc.connection_state))
 
-    def _media(self) -> list[tuple[Literal["audio", "video"], bool, webrtc.MediaStreamTrackGenerator | None]]:
-        """For each kind: whether it is taken, and the track that is sent."""
+    def _media(self) -> list[tuple[MediaKind, bool, webrtc.MediaStreamTrackGenerator | None]]:
         options = self._options
         return [
             ("audio", options.has_audio_in, self._generator),
             ("video", options.has_video_in, self._screen),
         ]
 
-    def _choose_sections(self) -> None:
-        """Use the offer's first section of each kind in the wanted directions, and no other."""
-        directions = webrtc.RTCRtpTransceiverDirection
-        for kind, takes, generator in self._media():
-            sections = [one for one in self._pc.get_transceivers() if one.receiver.track.kind == kind]
-            if sections and generator is not None:
-                self._send(generator)
-            for number, section in enumerate(sections):
-                if number > 0 or (generator is None and not takes):
-                    section.direction = directions.inactive
-                elif not takes:
-                    section.direction = directions.sendonly
+    def _sections(self, kind: MediaKind) -> list[webrtc.RTCRtpTransceiver]:
+        return [one for one in self._pc.get_transceivers() if one.receiver.track.kind == kind]
 
-    def _send(self, generator: webrtc.MediaStreamTrackGenerator) -> None:
-        sender = self._pc.add_track(generator)
-        if generator is self._generator and self._native is not None:
+    def _send_track(self, track: webrtc.MediaStreamTrackGenerator) -> None:
+        sender = self._pc.add_track(track)
+        if track is self._generator and self._native is not None:
             self._native.control(sender)
 
     async def _limit_video(self) -> None:
@@ -320,17 +284,15 @@ class WrtcPeer:
         tuned = with_opus_parameters(description.sdp, speech_parameters(self._options.max_bitrate_bps))
         return with_media_stream(tuned)
 
-    def _on_track(self, track: webrtc.MediaStreamTrack) -> None:
-        if track.kind == "audio" and self._options.has_audio_in:
+    def _receive_from(self, track: webrtc.MediaStreamTrack) -> None:
+        if track.kind == "audio":
             self._audio.receive_from(track)
-        elif track.kind == "video" and self._options.has_video_in:
+        else:
             self._video.receive_from(track)
 
     def _on_channel(self, channel: webrtc.RTCDataChannel) -> None:
-        if self._channel is not None:
-            _log.debug("a second data channel (%s) is ignored", channel.label)
+        if not self._adopt_channel(channel):
             return
-        self._channel = channel
         channel.on("message", lambda event: self._on_message(event.data))
         channel.on("close", lambda _event: self._on_channel_close())
         if channel.ready_state == webrtc.RTCDataChannelState.open:
@@ -338,27 +300,11 @@ class WrtcPeer:
         else:
             channel.on("open", lambda _event: self._on_channel_open())
 
-    def _on_channel_open(self) -> None:
-        self._outbox.open(self._deliver)
-        self._observer.on_channel_open()
-
-    def _on_channel_close(self) -> None:
-        self._outbox.close()
-        # A browser that leaves resets the channel at once; ICE would notice only after many seconds.
-        self._end()
-
     def _deliver(self, text: str) -> None:
         try:
-            if self._channel is not None:
-                self._channel.send(text)
+            self._channel.send(text)
         except _ENGINE_ERRORS as error:
             self._outbox.warn("%s", error)
-
-    def _on_message(self, data: Any) -> None:
-        if isinstance(data, str):
-            self._observer.on_message(data)
-        else:
-            _log.debug("a binary message was ignored")
 
     def _on_candidate(self, candidate: webrtc.RTCIceCandidate | None) -> None:
         if candidate is None:
@@ -374,23 +320,6 @@ class WrtcPeer:
                     username_fragment=candidate.username_fragment,
                 )
             )
-
-    def _on_connection_state(self) -> None:
-        state = PeerState(self._pc.connection_state)
-        if state is PeerState.CLOSED:
-            self._end()
-        else:
-            self._change_state(state)
-
-    def _end(self) -> None:
-        """The other side has gone: let go of everything, soon, and tell the observer by CLOSED."""
-        if self._state is not PeerState.CLOSED and self._ending is None:
-            self._ending = self._loop.create_task(self.close())
-
-    def _change_state(self, state: PeerState) -> None:
-        if self._state not in (state, PeerState.CLOSED):
-            self._state = state
-            self._observer.on_state(state)
 
 
 @contextlib.asynccontextmanager
