@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fastrtc.errors import FastRTCError
+from fastrtc.speech import download
 from fastrtc.speech.download import ModelDownloadError, Weights, cache_folder, fetched
 
 BODY = bytes(range(256)) * 2000
@@ -126,6 +127,22 @@ def test_without_a_network_it_says_what_to_get_and_where_to_put_it(free_port: in
     said = str(caught.value)
     assert said.startswith(f"cannot download the voice one, 1 MB from {url}")
     assert f"put it at {cache / 'voices' / 'one.bin'}" in said
+    assert list((cache / "voices").iterdir()) == []
+
+
+def test_who_waits_while_another_fails_begins_anew(
+    server: tuple[str, list[str | None]], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = download._lock
+
+    def slowly(file: Any) -> None:
+        monkeypatch.setattr(download, "_lock", lock)
+        with pytest.raises(ModelDownloadError, match="404"):
+            fetched(weights(f"{server[0]}/missing"), "it")
+        lock(file)
+
+    monkeypatch.setattr(download, "_lock", slowly)
+    assert fetched(weights(f"{server[0]}/good"), "it").read_bytes() == BODY
 
 
 def test_it_gives_up_where_the_connection_breaks_again_and_again(server: tuple[str, list[str | None]]) -> None:
@@ -133,6 +150,19 @@ def test_it_gives_up_where_the_connection_breaks_again_and_again(server: tuple[s
     with pytest.raises(ModelDownloadError, match=r"ended after \d+ of 512000 bytes"):
         fetched(weights(f"{url}/breaks"), "it")
     assert len(asked) == 4
+
+
+def test_the_size_need_not_be_known(server: tuple[str, list[str | None]], tmp_path: Path) -> None:
+    one = weights(f"{server[0]}/breaks-once", size_bytes=None, folder=tmp_path / "own", remedy="do without")
+    seen: set[int] = set()
+    assert fetched(one, "it", lambda done, total: seen.add(total)) == tmp_path / "own" / "voices" / "one.bin"
+    assert one.path.read_bytes() == BODY
+    assert seen == {len(BODY)}
+    assert one.is_here()
+    one.path.write_bytes(b"another")
+    assert not one.is_here()
+    with pytest.raises(ModelDownloadError, match="do without"):
+        fetched(weights(f"{server[0]}/missing", size_bytes=None, remedy="do without"), "it")
 
 
 def test_the_cache_is_where_xdg_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

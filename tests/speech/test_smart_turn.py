@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -18,7 +18,8 @@ import pytest
 
 from fastrtc.errors import ConfigurationError, FastRTCError, MissingExtraError
 from fastrtc.speech import smart_turn
-from fastrtc.speech.smart_turn import FILE_NAME, ModelDownloadError, SmartTurn, download_smart_turn, log_mel
+from fastrtc.speech.download import ModelDownloadError, cache_folder
+from fastrtc.speech.smart_turn import FILE_NAME, SmartTurn, download_smart_turn, log_mel
 
 BODY = bytes(range(256)) * 1000
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -114,20 +115,22 @@ def test_download_checks_names_and_reports(server: str, tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_download_logs_its_progress_and_manages_an_unknown_length(
-    server: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_download_is_announced_and_manages_an_unknown_length(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with caplog.at_level(logging.INFO, logger=smart_turn.__name__):
-        download_smart_turn(f"{server}/model", sha256=DIGEST, folder=tmp_path)
-        download_smart_turn(f"{server}/unknown-length", sha256=DIGEST, folder=tmp_path)
-    assert "256 of 256 kB" in caplog.text
+    assert download_smart_turn(f"{server}/unknown-length", sha256=DIGEST, folder=tmp_path).read_bytes() == BODY
+    said = capsys.readouterr().err
+    assert re.search(rf"downloading {FILE_NAME}, from 127\.0\.0\.1:\d+ for Smart Turn; it is kept in {tmp_path}", said)
+    assert "%" not in said
 
 
-@pytest.mark.parametrize("path", ["/missing", "/short"])
-def test_download_that_fails_says_what_to_do_and_leaves_nothing(server: str, path: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("path", "left"), [("/missing", []), ("/short", [f"{FILE_NAME}.part"])])
+def test_download_that_fails_says_what_to_do_and_keeps_what_came(
+    server: str, path: str, left: list[str], tmp_path: Path
+) -> None:
     with pytest.raises(ModelDownloadError, match=r"pass its path, SmartTurn\(path\)"):
         download_smart_turn(server + path, sha256=DIGEST, folder=tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert [file.name for file in tmp_path.iterdir()] == left
 
 
 def test_download_of_another_file_is_refused(server: str, tmp_path: Path) -> None:
@@ -158,7 +161,7 @@ def test_the_file_is_found_where_it_was_downloaded(monkeypatch: pytest.MonkeyPat
     assert smart_turn.find_smart_turn() == cached
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert smart_turn.cache_folder() == tmp_path / ".cache" / "fastrtc"
+    assert cache_folder() == tmp_path / ".cache" / "fastrtc"
 
 
 def test_the_file_is_found_in_an_installed_pipecat(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

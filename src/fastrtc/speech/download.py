@@ -38,23 +38,31 @@ class Weights:
     Attributes:
         name: Its path below :func:`cache_folder`, with ``/``.
         url: Where it comes from.
-        size_bytes: Its size.
+        size_bytes: Its size; None: as the server says.
         sha256: Its checksum, in hexadecimal digits.
+        folder: Where to keep it instead of :func:`cache_folder`.
+        remedy: What to do where it cannot be downloaded, as the messages say it; by default, to put it there by hand.
     """
 
     name: str
     url: str
-    size_bytes: int
+    size_bytes: int | None
     sha256: str
+    folder: Path | None = None
+    remedy: str = ""
 
     @property
     def path(self) -> Path:
         """Where it is kept."""
-        return cache_folder().joinpath(*self.name.split("/"))
+        return (self.folder or cache_folder()).joinpath(*self.name.split("/"))
 
     def is_here(self) -> bool:
-        """Whether it is there in its full length; its checksum was compared before it got its name."""
-        return self.path.is_file() and self.path.stat().st_size == self.size_bytes
+        """Whether it is there: in its full length (its checksum was compared before it got its name), or with its
+        checksum where its size is not known.
+        """
+        if self.size_bytes is not None:
+            return self.path.is_file() and self.path.stat().st_size == self.size_bytes
+        return self.path.is_file() and _checksum_of(self.path) == self.sha256
 
 
 def cache_folder() -> Path:
@@ -69,22 +77,22 @@ def fetched(weights: Weights, what: str, progress: Progress | None = None) -> Pa
     Args:
         weights: The file.
         what: What it is for, as the messages name it.
-        progress: Called with the bytes so far and the bytes expected; by default it is shown on standard error.
+        progress: Called with the bytes so far and the bytes expected (0: unknown); by default it is shown on standard
+            error.
 
     Raises:
         ModelDownloadError: No network, the server's refusal, no room, or another file than expected.
     """
     if weights.is_here():
         return weights.path
-    part = weights.path.with_name(weights.path.name + ".part")
-    remedy = f"get it where there is a network and put it at {weights.path}"
+    remedy = weights.remedy or f"get it where there is a network and put it at {weights.path}"
+    size = "" if weights.size_bytes is None else f", {weights.size_bytes / MEGABYTE:.0f} MB"
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("ab") as file, _alone(file):
+        weights.path.parent.mkdir(parents=True, exist_ok=True)
+        with _part(weights.path) as part:
             if weights.is_here():  # Another process was faster.
                 return weights.path
-            shown = progress or _Shown(weights, what)
-            found = _download(weights, part, shown)
+            found = _download(weights, part, progress or _Shown(weights, what))
             if found != weights.sha256:
                 part.unlink()
                 raise ModelDownloadError(
@@ -102,8 +110,7 @@ def fetched(weights: Weights, what: str, progress: Progress | None = None) -> Pa
     except OSError as error:
         reason = getattr(error, "reason", None) or error
         raise ModelDownloadError(
-            f"cannot download {what}, {weights.size_bytes / MEGABYTE:.0f} MB from {weights.url} ({reason}). Without a "
-            f"network, {remedy}"
+            f"cannot download {what}{size} from {weights.url} ({reason}). Without a network, {remedy}"
         ) from error
     return weights.path
 
@@ -129,7 +136,7 @@ def _fetch(weights: Weights, part: Path, progress: Progress) -> str:
     with part.open("r+b") as file:
         digest = hashlib.file_digest(file, "sha256")
         done = file.seek(0, os.SEEK_END)
-        if done >= weights.size_bytes:
+        if weights.size_bytes is not None and done >= weights.size_bytes:
             return digest.hexdigest()
         request = urllib.request.Request(weights.url, headers={"User-Agent": "fastrtc"})
         if done:
@@ -138,27 +145,47 @@ def _fetch(weights: Weights, part: Path, progress: Progress) -> str:
             if answer.status != HTTPStatus.PARTIAL_CONTENT:
                 file.truncate(0)
                 digest, done = hashlib.sha256(), file.seek(0)
-            progress(done, weights.size_bytes)
+            total = weights.size_bytes or (done + int(answer.headers.get("Content-Length") or -done))
+            progress(done, total)
             while block := answer.read(BLOCK_BYTES):
                 file.write(block)
                 digest.update(block)
                 done += len(block)
-                progress(done, weights.size_bytes)
-    if done < weights.size_bytes:
-        raise ConnectionError(f"the connection ended after {done} of {weights.size_bytes} bytes")
+                progress(done, total)
+    if done < total:
+        raise ConnectionError(f"the connection ended after {done} of {total} bytes")
     return digest.hexdigest()
 
 
+def _checksum_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
-def _alone(file: IO[bytes]) -> Iterator[None]:
-    """Keep other processes from writing the same file; where the system has no such locks, hope for the best."""
+def _part(path: Path) -> Iterator[Path]:
+    """The file for what is here of another one, kept from other processes, and gone afterwards if nothing is in it."""
+    part = path.with_name(path.name + ".part")
+    while True:
+        with part.open("ab") as file:
+            _lock(file)
+            if not part.exists() or not os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                continue  # Whoever had it is done with it.
+            try:
+                yield part
+            finally:
+                if part.exists() and not part.stat().st_size:
+                    part.unlink()
+            return
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Keep other processes from a file; where the system has no such locks, hope for the best."""
     try:
         import fcntl
     except ImportError:  # Windows
-        yield
         return
     fcntl.flock(file, fcntl.LOCK_EX)
-    yield
 
 
 class _Shown:
@@ -171,14 +198,16 @@ class _Shown:
         self._began_at: int | None = None
         self._shown = -1
         host = urlsplit(weights.url).netloc
+        size = "" if weights.size_bytes is None else f" {weights.size_bytes / MEGABYTE:.0f} MB,"
         self._say(
-            f"fastrtc: downloading {self._name}, {weights.size_bytes / MEGABYTE:.0f} MB, from {host} for {what}; "
-            f"it is kept in {weights.path.parent}\n"
+            f"fastrtc: downloading {self._name},{size} from {host} for {what}; it is kept in {weights.path.parent}\n"
         )
 
     def __call__(self, done: int, total: int) -> None:
         if self._began_at is None:
             self._began_at = done
+        if not total:
+            return
         step = done * (100 if self._moves else 10) // total
         if step == self._shown:
             return

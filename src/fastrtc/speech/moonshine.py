@@ -17,7 +17,7 @@ from fastrtc.errors import AudioFormatError
 from fastrtc.media.resample import resample_clip
 from fastrtc.speech.moonshine_net import RATE_HZ, TOKENS_PER_S, MoonshineNet, Writing
 from fastrtc.speech.moonshine_weights import find_weights
-from fastrtc.speech.protocol import Transcript
+from fastrtc.speech.protocol import Transcriber, Transcript
 
 Float = NDArray[np.float32]
 
@@ -28,7 +28,7 @@ LEAD_S, TAIL_S = 0.1, 0.2  # of silence around each piece: short words need it
 FEWEST_TOKENS = 8
 
 
-class MoonshineSTT:
+class MoonshineSTT(Transcriber):
     """Recognises English speech.
 
     Any thread may call it, several at once; all instances of one model share its networks. A second of speech costs
@@ -47,22 +47,11 @@ class MoonshineSTT:
         self.model = model
         self.net = shared_net(find_weights(model))
 
-    def stt(self, audio: tuple[int, AnyPCM]) -> str:
-        """The words of one piece of audio, of any length and rate.
-
-        Args:
-            audio: ``(sample_rate, array)``; ``int16`` or ``float32``, shape ``(n,)`` or ``(1, n)``.
-
-        Raises:
-            AudioFormatError: Another shape, dtype or rate.
-        """
-        return self.transcribe(audio).text
-
     def transcribe(self, audio: tuple[int, AnyPCM], *, words: bool = False) -> Transcript:
         """The words of one piece of audio, with the model's confidence.
 
         Args:
-            audio: As of :meth:`stt`.
+            audio: As of ``stt``.
             words: Whether the times of the words are wanted too.
         """
         samples = samples_of(audio)

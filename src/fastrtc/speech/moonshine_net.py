@@ -23,8 +23,6 @@ Past: TypeAlias = dict[str, Float]
 _OF_STATES = "encoder"  # In the names of what the decoder keeps about the audio.
 
 RATE_HZ = 16_000
-STATE_SAMPLES = 384  # of audio for one state of the encoder: strides of 64, 3 and 2
-SHORTEST_SAMPLES = 1_024
 TOKENS_PER_S = 6.5  # no English is spoken faster; a decoder that goes on longer repeats itself
 
 FILES = ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")

@@ -63,7 +63,7 @@ STTModel = SpeechToText
 
 @runtime_checkable
 class Transcriber(SpeechToText, Protocol):
-    """A recogniser that also says when each word was spoken, and how sure it is."""
+    """A recogniser that also says when each word was spoken, and how sure it is; a base class gives it ``stt``."""
 
     def transcribe(self, audio: tuple[int, AnyPCM], *, words: bool = False) -> Transcript:
         """Recognise one piece of audio; nothing is remembered between calls.
@@ -73,3 +73,14 @@ class Transcriber(SpeechToText, Protocol):
             words: Whether the times of the words are wanted too, which may cost more.
         """
         ...
+
+    def stt(self, audio: tuple[int, AnyPCM]) -> str:
+        """The words of one piece of audio, of any length and rate.
+
+        Args:
+            audio: ``(sample_rate, array)``; ``int16`` or ``float32``, shape ``(n,)`` or ``(1, n)``.
+
+        Raises:
+            AudioFormatError: Another shape, dtype or rate.
+        """
+        return self.transcribe(audio).text

@@ -11,28 +11,21 @@ section 2.2: 80 bands, windows of 25 ms, steps of 10 ms), over audio scaled to z
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import logging
-import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastrtc.errors import ConfigurationError, MissingExtraError
-from fastrtc.speech.download import ModelDownloadError, cache_folder
+from fastrtc.speech.download import Progress, Weights, cache_folder, fetched
 
 if TYPE_CHECKING:
     from os import PathLike
 
 Float = NDArray[np.float32]
-Progress = Callable[[int, int], None]
 
 RATE_HZ = 16_000
 SECONDS = 8
@@ -47,10 +40,6 @@ REMEDY = (
     f"get {FILE_NAME} where there is a network and pass its path, SmartTurn(path), or install pipecat-ai, which "
     "carries it; the built-in detector needs no download"
 )
-_BLOCK_BYTES = 1 << 16
-_TIMEOUT_S = 30.0
-
-_log = logging.getLogger(__name__)
 
 
 def find_smart_turn() -> Path | None:
@@ -71,13 +60,14 @@ def download_smart_turn(
     folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Download the model's file, check it, and only then give it its name.
+    """The model's file, downloaded if it is not there: resumed, checked, and only then given its name.
 
     Args:
         url: Where it is.
         sha256: Its checksum, in hexadecimal digits.
         folder: Where to put it; :func:`cache_folder` by default.
-        progress: Called with the bytes so far and the bytes expected (0: unknown); by default every tenth is logged.
+        progress: Called with the bytes so far and the bytes expected (0: unknown); by default it is shown on standard
+            error.
 
     Returns:
         The file's path.
@@ -85,54 +75,7 @@ def download_smart_turn(
     Raises:
         ModelDownloadError: No network, the server's refusal, no room, or another file than expected.
     """
-    target = (folder or cache_folder()) / FILE_NAME
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{FILE_NAME}.", delete=False) as file:
-            part = Path(file.name)
-            try:
-                found = _fetch(url, file, progress or _LoggedProgress())
-            except BaseException:
-                part.unlink()
-                raise
-        if found != sha256:
-            part.unlink()
-            raise ModelDownloadError(
-                f"{url} is not the file that was expected (SHA-256 {found}, not {sha256}): {REMEDY}"
-            )
-        part.replace(target)
-    except ModelDownloadError:
-        raise
-    except (OSError, urllib.error.URLError) as error:
-        raise ModelDownloadError(f"cannot download {url} ({error}): {REMEDY}") from error
-    return target
-
-
-def _fetch(url: str, file: IO[bytes], progress: Progress) -> str:
-    digest, done = hashlib.sha256(), 0
-    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:
-        total = int(answer.headers.get("Content-Length") or 0)
-        while block := answer.read(_BLOCK_BYTES):
-            file.write(block)
-            digest.update(block)
-            done += len(block)
-            progress(done, total)
-    if done < total:
-        raise ConnectionError(f"the connection ended after {done} of {total} bytes")
-    return digest.hexdigest()
-
-
-class _LoggedProgress:
-    """Logs every tenth of a download."""
-
-    def __init__(self) -> None:
-        self._tenths = -1
-
-    def __call__(self, done: int, total: int) -> None:
-        tenths = 10 * done // total if total else 0
-        if tenths > self._tenths:
-            self._tenths = tenths
-            _log.info("downloading %s: %d of %d kB", FILE_NAME, done // 1000, total // 1000)
+    return fetched(Weights(FILE_NAME, url, None, sha256, folder, REMEDY), "Smart Turn", progress)
 
 
 class SmartTurn:

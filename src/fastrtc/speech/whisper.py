@@ -12,7 +12,7 @@ from fastrtc.audio import AnyPCM
 from fastrtc.errors import ConfigurationError, MissingExtraError
 from fastrtc.speech.hub import fetched_repository
 from fastrtc.speech.moonshine import samples_of
-from fastrtc.speech.protocol import Transcript, Word
+from fastrtc.speech.protocol import Transcriber, Transcript, Word
 
 PREFIX = "whisper/"
 SIZES = ("tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en", "large-v2", "large-v3")
@@ -20,7 +20,7 @@ FILES = ("config.json", "model.bin", "preprocessor_config.json", "tokenizer.json
 MOST_THREADS = 4
 
 
-class WhisperSTT:
+class WhisperSTT(Transcriber):
     """Recognises speech in the language that is spoken, or in English with the models whose name ends in ``.en``.
 
     At first use its weights are downloaded from the Hugging Face Hub (``tiny`` 76 MB, ``base`` 145 MB, ``small``
@@ -46,22 +46,11 @@ class WhisperSTT:
         self._language = "en" if size.endswith(".en") else language
         self._network = _network(size)
 
-    def stt(self, audio: tuple[int, AnyPCM]) -> str:
-        """The words of one piece of audio, of any length and rate.
-
-        Args:
-            audio: ``(sample_rate, array)``; ``int16`` or ``float32``, shape ``(n,)`` or ``(1, n)``.
-
-        Raises:
-            AudioFormatError: Another shape, dtype or rate.
-        """
-        return self.transcribe(audio).text
-
     def transcribe(self, audio: tuple[int, AnyPCM], *, words: bool = False) -> Transcript:
         """The words of one piece of audio, with the model's confidence.
 
         Args:
-            audio: As of :meth:`stt`.
+            audio: As of ``stt``.
             words: Whether the times of the words are wanted too.
         """
         samples = samples_of(audio)
