@@ -1,7 +1,12 @@
 """A connection arrives whole: what was read of it, then what its client sends later."""
 
 import asyncio
+import os
+import resource
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +49,49 @@ def test_connections_and_their_bytes_stay_together() -> None:
         theirs.close()
 
     asyncio.run(scenario())
+
+
+def test_a_connection_for_which_there_is_no_descriptor_is_lost_and_no_other_takes_its_place(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> None:
+        sender, ours, theirs = await pair()
+        taken: list[tuple[socket.socket, bytes]] = []
+        receiver = Receiver(theirs, lambda *frame: taken.append(frame), lambda: None)
+        (first, first_handed), (second, second_handed) = socket.socketpair(), socket.socketpair()
+        await sender.send(first_handed, b"of the first")
+        with no_descriptors_left():
+            receiver._read()
+        await sender.send(second_handed, b"of the second")
+        while not taken:
+            receiver._read()
+        ((connection, read),) = taken
+        assert read == b"of the second"
+        second.sendall(b"more")
+        assert connection.recv(100) == b"more"
+        first_handed.close()
+        assert first.recv(100) == b""
+        for one in (connection, first, second, second_handed, ours, theirs):
+            one.close()
+
+    asyncio.run(scenario())
+    assert "out of file descriptors" in caplog.text
+
+
+@contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(one.name) for one in Path("/dev/fd").iterdir()) + 1, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 def test_a_front_that_is_gone_is_noticed() -> None:

@@ -1,6 +1,7 @@
 """Which session a request is about, whatever else is in it."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,29 @@ def head_of(line: str = "POST /webrtc/offer HTTP/1.1", headers: bytes = JSON) ->
 def test_the_id_is_found(line: str, body: object, wanted: str | None) -> None:
     raw = b"" if body is None else json.dumps(body).encode()
     assert session_id_of(parse_head(head_of(line)), raw) == wanted
+
+
+@pytest.mark.parametrize("target", ["//[?webrtc_id=a", "http://[::1?webrtc_id=a", "/x?webrtc_id=a#b?c", "?webrtc_id=a"])
+def test_a_target_that_is_no_address_still_has_its_query(target: str) -> None:
+    assert session_id_of(parse_head(head_of(f"GET {target} HTTP/1.1")), b"") == "a"
+
+
+def test_many_small_chunks_cost_no_more_than_their_length() -> None:
+    def cost_s(chunks: int) -> float:
+        body = b"1\r\n \r\n" * chunks + b"0\r\n\r\n"
+        took = []
+        for _ in range(3):
+            start = time.process_time()
+            dechunked(body)
+            took.append(time.process_time() - start)
+        return min(took)
+
+    assert cost_s(160_000) < 25 * cost_s(20_000)
+
+
+def test_a_chunk_of_negative_length_is_no_body() -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        dechunked(b"-2\r\nab\r\n0\r\n\r\n")
 
 
 def test_a_chunked_body_is_read() -> None:

@@ -96,12 +96,13 @@ class Front:
         session_id = session_id_of(head, body)
         opens = head.is_websocket or is_offer(head, body)
         deadline_s = time.monotonic() + NO_WORKER_S
-        while (worker := await self._choose(session_id, opens=opens)) is not None or time.monotonic() < deadline_s:
+        while True:
+            worker = await self._choose(session_id, opens=opens)
             if worker is not None:
                 with contextlib.suppress(OSError):
                     await worker.hand_over(connection, head.for_one_request() + body)
                     return
-            if self._pool.stopping and not self._pool.alive:
+            if time.monotonic() >= deadline_s or (self._pool.stopping and not self._pool.alive):
                 break
             await asyncio.sleep(_POLL_S)
         status = "draining" if self._pool.stopping else "starting"

@@ -9,11 +9,14 @@ from __future__ import annotations
 import array
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import struct
 from collections import deque
 from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
 
 _HEADER = struct.Struct("!I")
 _READ_BYTES = 262_144
@@ -96,7 +99,7 @@ class Receiver:
         self._take = take
         self._over = over
         self._bytes = bytearray()
-        self._descriptors: deque[int] = deque()
+        self._descriptors: deque[int | None] = deque()
 
     def start(self) -> None:
         """Begin to read."""
@@ -120,9 +123,13 @@ class Receiver:
         self._bytes += data
         self._descriptors.extend(descriptors)
         while (frame := self._next()) is not None:
-            self._take(*frame)
+            descriptor, read = frame
+            if descriptor is None:
+                logger.error("a connection is lost: this process is out of file descriptors")
+            else:
+                self._take(socket.socket(fileno=descriptor), read)
 
-    def _next(self) -> tuple[socket.socket, bytes] | None:
+    def _next(self) -> tuple[int | None, bytes] | None:
         if len(self._bytes) < _HEADER.size:
             return None
         (length,) = _HEADER.unpack_from(self._bytes)
@@ -131,11 +138,14 @@ class Receiver:
             return None
         read = bytes(self._bytes[_HEADER.size : end])
         del self._bytes[:end]
-        return socket.socket(fileno=self._descriptors.popleft()), read
+        return self._descriptors.popleft(), read
 
 
-def _receive(channel: socket.socket) -> tuple[bytes, list[int]]:
-    data, ancillary, _, _ = channel.recvmsg(_READ_BYTES, socket.CMSG_LEN(_MAX_DESCRIPTORS * array.array("i").itemsize))
+def _receive(channel: socket.socket) -> tuple[bytes, list[int | None]]:
+    """Bytes and descriptors; None stands for a descriptor for which this process had no room."""
+    data, ancillary, flags, _ = channel.recvmsg(
+        _READ_BYTES, socket.CMSG_LEN(_MAX_DESCRIPTORS * array.array("i").itemsize)
+    )
     descriptors = array.array("i")
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -143,4 +153,6 @@ def _receive(channel: socket.socket) -> tuple[bytes, list[int]]:
     for descriptor in descriptors:
         with contextlib.suppress(OSError):
             os.set_inheritable(descriptor, False)
-    return data, list(descriptors)
+    # The system reads no further than one frame's descriptor at a time, so what it left out was one.
+    is_lost = bool(flags & socket.MSG_CTRUNC) and not descriptors
+    return data, [None] if is_lost else list(descriptors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import time
@@ -37,7 +38,12 @@ class WorkerPool:
             asyncio.create_task(self._keep(number), name=f"fastrtc-keep-{number}") for number in range(count)
         ]
         self._started = False
-        self.stopping = False
+        self._stop = asyncio.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the workers are to end."""
+        return self._stop.is_set()
 
     @property
     def alive(self) -> list[WorkerProcess]:
@@ -60,7 +66,7 @@ class WorkerPool:
 
     async def stop(self, number: signal.Signals, patience_s: float) -> None:
         """End all workers; those that are still there ``KILL_AFTER_S`` after ``patience_s`` are killed."""
-        self.stopping = True
+        self._stop.set()
         for worker in list(self._workers.values()):
             worker.stop(number)
         _, late = await asyncio.wait(self._keeping, timeout=patience_s + KILL_AFTER_S)
@@ -80,7 +86,11 @@ class WorkerPool:
             worker = WorkerProcess(number, self._settings, self._on_report)
             self._workers[number] = worker
             began_s = time.monotonic()
-            status = await worker.run()
+            try:
+                end = _in_words(await worker.run())
+            except OSError as error:  # no process, memory or file descriptor to be had
+                logger.error("worker %d cannot be started: %s", number, error)  # noqa: TRY400 - a traceback says no more
+                end = "nothing begun"
             del self._workers[number]
             lost = self._placement.forget(number)
             if not self._goes_on():
@@ -88,9 +98,10 @@ class WorkerPool:
             pause_s = 0.0 if time.monotonic() - began_s > SHORT_LIFE_S else min(MAX_PAUSE_S, 2 * pause_s or 0.5)
             logger.error(
                 "worker %d (pid %d) ended with %s; %d sessions are lost; another starts in %g s",
-                number, worker.pid, _in_words(status), lost, pause_s,
+                number, worker.pid, end, lost, pause_s,
             )  # fmt: skip
-            await asyncio.sleep(pause_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), pause_s)
 
     def _goes_on(self) -> bool:
         """Whether a worker that has ended is replaced: not while stopping, nor one that could not even start."""

@@ -40,7 +40,7 @@ class WorkerProcess:
         self._on_report = on_report
         self._process: asyncio.subprocess.Process | None = None
         self._sender: Sender | None = None
-        self._channels: list[socket.socket] = []
+        self._stopped_by: signal.Signals | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._heard_s = time.monotonic()
         self._told_silent = False
@@ -69,7 +69,6 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         our_reports, their_reports = socket.socketpair()
         ours.setblocking(False)
-        self._channels = [ours]
         try:
             settings = {**self._settings, "number": self.number}
             settings["connections_fd"], settings["reports_fd"] = theirs.fileno(), their_reports.fileno()
@@ -78,9 +77,15 @@ class WorkerProcess:
                 sys.executable, "-m", "fastrtc.workers.worker", json.dumps(settings),
                 pass_fds=(theirs.fileno(), their_reports.fileno()), start_new_session=True,
             )  # fmt: skip
+        except OSError:
+            ours.close()
+            our_reports.close()
+            raise
         finally:
             theirs.close()
             their_reports.close()
+        if self._stopped_by is not None:
+            self.stop(self._stopped_by)
         self._sender = Sender(ours)
         reader, self._writer = await asyncio.open_connection(sock=our_reports)
         reading = asyncio.create_task(self._read(reader), name=f"fastrtc-worker-{self.number}-reports")
@@ -89,7 +94,8 @@ class WorkerProcess:
         finally:
             self.up.clear()
             self._sender = None
-            await reading
+            # Not waited for: a process that the worker forked may hold its end open.
+            reading.cancel()
             self._writer.close()
             ours.close()
 
@@ -109,7 +115,8 @@ class WorkerProcess:
             self._writer.write(json.dumps({"end": session_id, "reason": reason}).encode() + b"\n")
 
     def stop(self, number: signal.Signals) -> None:
-        """Send a signal; a process that is gone is no error."""
+        """Send a signal, if the process is just being made as soon as it is there; one that is gone is no error."""
+        self._stopped_by = number
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)

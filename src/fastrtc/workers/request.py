@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+from urllib.parse import parse_qs
 
 from fastrtc.errors import ProtocolError
 
@@ -95,32 +96,20 @@ def parse_head(raw: bytes) -> RequestHead:
 
 def session_id_of(head: RequestHead, body: bytes) -> str | None:
     """The session that a request names: ``webrtc_id`` in its query or at the top of its JSON body."""
-    query = parse_qs(urlsplit(head.target).query) if "?" in head.target else {}
+    query = parse_qs(head.target.partition("?")[2].partition("#")[0])
     for name in ID_NAMES:
         if query.get(name):
             return _checked(query[name][0])
-    if not body:
-        return None
-    try:
-        data = json.loads(dechunked(body) if head.is_chunked_json else body)
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(data, dict):
-        for name in ID_NAMES:
-            if isinstance(data.get(name), str):
-                return _checked(data[name])
+    data = _object_in(head, body)
+    for name in ID_NAMES:
+        if isinstance(data.get(name), str):
+            return _checked(data[name])
     return None
 
 
 def is_offer(head: RequestHead, body: bytes) -> bool:
     """Whether a request opens a WebRTC session, and so may name an id that nobody has yet."""
-    if head.method != "POST" or not body:
-        return False
-    try:
-        data = json.loads(dechunked(body) if head.is_chunked_json else body)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(data, dict) and data.get("type") == "offer"
+    return head.method == "POST" and _object_in(head, body).get("type") == "offer"
 
 
 def dechunked(body: bytes) -> bytes:
@@ -129,15 +118,27 @@ def dechunked(body: bytes) -> bytes:
     Raises:
         ValueError: It is not complete.
     """
-    content, rest = b"", body
+    chunks: list[bytes] = []
+    at = 0
     while True:
-        size, _, rest = rest.partition(b"\r\n")
-        length = int(size.partition(b";")[0], 16)
+        start = body.index(b"\r\n", at) + 2
+        length = int(body[at : start - 2].partition(b";")[0], 16)
         if length == 0:
-            return content
-        if len(rest) < length + 2:
+            return b"".join(chunks)
+        end = start + length
+        if length < 0 or len(body) < end + 2:
             raise ValueError("the body is not complete")
-        content, rest = content + rest[:length], rest[length + 2 :]
+        chunks.append(body[start:end])
+        at = end + 2
+
+
+def _object_in(head: RequestHead, body: bytes) -> dict[str, Any]:
+    """The JSON object that a body is; empty for any other body."""
+    try:
+        data = json.loads(dechunked(body) if head.is_chunked_json else body)
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def _checked(session_id: str) -> str | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from fastrtc.errors import MissingExtraError
 from fastrtc.observe.observer import SessionObserver, observe_all
 from fastrtc.serving import CommandError, ServeSettings, load_app, set_up, uvicorn_config
 from fastrtc.workers.handover import Receiver
@@ -191,11 +192,11 @@ def main() -> int:
     connections.setblocking(False)
     reporter = Reporter(socket.socket(fileno=given.pop("reports_fd")))
     settings = ServeSettings(**given)
-    set_up(settings)
-    observe_all(reporter)
     try:
+        set_up(settings)
+        observe_all(reporter)
         app = load_app(settings)
-    except CommandError as error:
+    except (CommandError, MissingExtraError) as error:
         sys.stderr.write(f"fastrtc: {error}\n")
         return 2
     HandedServer(uvicorn_config(app, settings), connections, reporter.up, reporter.down).run()
