@@ -51,6 +51,7 @@ def test_a_stream_is_found_in_the_working_directory(folder: Path) -> None:
     [
         ("voice_app", "voice_app:stream"),
         (":stream", "app:stream"),
+        (".voice_app:voice", "without a dot in front: voice_app:voice"),
         ("voice_app.py:voice", "fastrtc serve voice_app:voice"),
         ("no_such_app:stream", "run the command where no_such_app.py is"),
         ("no_such.package:stream", "no_such.py"),
@@ -87,9 +88,16 @@ def test_a_port_in_use_is_named_with_another(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(
-    ("options", "wanted"), [(["--port", "70000"], "65535"), (["--host", "192.0.2.1", "--port", "0"], "192.0.2.1")]
+    ("options", "wanted"),
+    [
+        (["--port", "70000"], "65535"),
+        (["--host", "192.0.2.1", "--port", "0"], "192.0.2.1"),
+        (["--host", "a..b"], "--host takes an address"),
+        (["--drain", "nan"], "--drain must be seconds from 0"),
+        (["--port", "0", "--record", "/dev/null"], "--record: recordings cannot go to /dev/null"),
+    ],
 )
-def test_an_address_that_cannot_be_had(options: list[str], wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_argument_that_cannot_be(options: list[str], wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["demo", *options]) == 2
     assert wanted in capsys.readouterr().err
 

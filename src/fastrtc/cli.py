@@ -146,7 +146,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace, **more: Any) -> ServeSettings:
     from fastrtc.serving import ServeSettings
 
-    if options.drain < 0:
+    if not options.drain >= 0:
         raise CommandError(f"--drain must be seconds from 0, got {options.drain:g}")
     level = options.log_level or ("info" if options.log == "json" else "warning")
     return ServeSettings(

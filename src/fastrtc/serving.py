@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastrtc.errors import ConfigurationError
+
 if TYPE_CHECKING:
     import uvicorn
     from starlette.applications import Starlette
@@ -62,6 +64,7 @@ def set_up(settings: ServeSettings) -> None:
     """Prepare this process: logs, draining, and what watches every session.
 
     Raises:
+        CommandError: Recordings cannot go where they are to.
         MissingExtraError: What was asked for needs an extra.
     """
     from fastrtc.observe.logs import SessionLog, configure_logging
@@ -82,7 +85,10 @@ def set_up(settings: ServeSettings) -> None:
     if settings.record is not None:
         from fastrtc.observe.recorder import Recorder
 
-        observe_all(Recorder(settings.record))
+        try:
+            observe_all(Recorder(settings.record))
+        except ConfigurationError as error:
+            raise CommandError(f"--record: {error}") from error
 
 
 def uvicorn_config(app: Starlette, settings: ServeSettings) -> uvicorn.Config:
@@ -192,6 +198,10 @@ def load_target(target: str) -> Stream | Starlette:
         raise CommandError(f"say which stream, as MODULE:STREAM: fastrtc serve {module_name or 'app'}:stream")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+    if module_name.startswith("."):
+        raise CommandError(
+            f"give the module's whole name, without a dot in front: {module_name.lstrip('.')}:{attribute}"
+        )
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -268,6 +278,8 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         # create_server lets the address be used again at once after a server has stopped.
         return socket.create_server(address[:2], family=family, backlog=1024)
+    except UnicodeError as error:
+        raise CommandError(f"--host takes an address or a name of this machine, got {host!r}") from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CommandError(
