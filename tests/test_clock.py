@@ -354,6 +354,25 @@ async def test_calls_of_a_tick_reach_the_loop_in_order_and_wake_it_once() -> Non
 
 
 @pytest.mark.anyio
+async def test_a_call_that_fails_takes_no_other_along(caplog: pytest.LogCaptureFixture) -> None:
+    loop = asyncio.get_running_loop()
+    clock = MediaClock()
+    over = asyncio.Event()
+
+    def fail() -> None:
+        raise ValueError("somebody's on_event")
+
+    def ask() -> None:
+        clock.on_loop(loop, fail)
+        clock.on_loop(loop, over.set)
+
+    clock.join(Member(clock, 1, on_pull=ask))
+    async with asyncio.timeout(TIMEOUT_S):
+        await over.wait()
+    assert "somebody's on_event" in caplog.text
+
+
+@pytest.mark.anyio
 async def test_a_call_from_another_thread_arrives_at_once() -> None:
     loop = asyncio.get_running_loop()
     arrived = asyncio.Event()

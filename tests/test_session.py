@@ -186,6 +186,30 @@ async def test_closed_before_it_began(life: Any) -> None:
     assert host.link.closed
 
 
+@pytest.mark.parametrize("life", LIVES)
+async def test_what_is_being_closed_does_not_start_any_more(life: Any) -> None:
+    handler = life()
+    host = Host(handler)
+    closing = asyncio.create_task(host.session.close("cleaned_up"))
+    await asyncio.sleep(0)
+    await host.session.start()
+    await asyncio.wait_for(closing, TIMEOUT_S)
+    assert host.session not in host.session._clock.members
+    assert "session_started" not in [event["name"] for event in host.events]
+    assert handler.calls["shutdown"] == 1
+
+
+async def test_inputs_that_the_handler_does_not_take_are_its_own_error(caplog: pytest.LogCaptureFixture) -> None:
+    class Picky(AsyncLife):
+        def set_args(self, args: list[Any]) -> None:
+            raise KeyError("colour")
+
+    async with Host(Picky()) as host:
+        host.session.receive_message('{"type": "input", "data": ["blue"]}')
+        assert [message for message in host.link.messages if "colour" in message]
+    assert "KeyError in its handler" in caplog.text
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_a_shutdown_that_raises(is_async: bool, caplog: pytest.LogCaptureFixture) -> None:
     class Sync(SyncLife):

@@ -200,10 +200,14 @@ def _log_failed_tick(error: BaseException) -> None:
     logger.error("a session broke a tick of the media clock; this is a bug", exc_info=error)
 
 
+def _log_failed_call(error: BaseException) -> None:
+    logger.error("a session's callback failed", exc_info=error)
+
+
 def _hand_over(loop: asyncio.AbstractEventLoop, calls: list[Call]) -> None:
     def run() -> None:
         for call in calls:
-            call()
+            run_supervised(call, _log_failed_call)
 
     try:
         loop.call_soon_threadsafe(run)

@@ -127,7 +127,9 @@ class Session:
     # ---- life (app loop) --------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start the handler and join the media clock."""
+        """Start the handler and join the media clock; a session whose end has begun does not start any more."""
+        if self.closed:
+            return
         handler = self.handler
         handler.bind(self._loop, self._mouth.clear)
         handler.set_channel(self.link)
@@ -184,7 +186,7 @@ class Session:
                 self._greet_client(events)
             case wire.ClientInput(data):
                 if data:
-                    self.set_args(list(data))
+                    self._supervised(lambda: self.set_args(list(data)))
             case wire.ClientText(typed):
                 self.post(lambda: self._driver.text(typed))
             case wire.TriggerResponse():

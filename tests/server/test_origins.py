@@ -96,7 +96,19 @@ def test_posts() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["https://a.example", ["a.example"], ["https://a.example/"], ["https://"], [""], [7], ["//a.example"]]
+    "wrong",
+    [
+        "https://a.example",
+        ["a.example"],
+        ["https://a.example/"],
+        ["https://"],
+        [""],
+        [7],
+        ["//a.example"],
+        ["https://[::1"],
+        ["https://a.example:99999"],
+        ["https://a.example:port"],
+    ],
 )
 def test_what_is_no_origin_is_refused(wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match=re.compile("origin")):

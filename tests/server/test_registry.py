@@ -95,6 +95,28 @@ def test_a_connection_that_never_comes_up_is_dropped() -> None:
     asyncio.run(play())
 
 
+def test_one_can_wait_for_those_that_were_dropped() -> None:
+    async def play() -> None:
+        may_close, closed = asyncio.Event(), []
+
+        async def drop(session: str, _reason: str) -> None:
+            await may_close.wait()
+            closed.append(session)
+
+        registry: Registry[str] = Registry(2, drop, pending_limit=1)
+        await registry.dropped()
+        registry.add_pending("a", "A")
+        registry.add_pending("b", "B")
+        waiting = asyncio.create_task(registry.dropped())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        may_close.set()
+        await asyncio.wait_for(waiting, 5)
+        assert closed == ["A"]
+
+    asyncio.run(play())
+
+
 def test_a_lost_client_gives_up_its_place_only_to_who_connects() -> None:
     async def scenario(registry: Registry[str], dropped: list[tuple[str, str]]) -> None:
         registry.add_connected("a", "A")

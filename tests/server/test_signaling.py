@@ -351,6 +351,22 @@ def test_an_engine_that_is_not_there(name: str, monkeypatch: pytest.MonkeyPatch)
     asyncio.run(play())
 
 
+def test_an_engine_whose_library_does_not_fit_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unfit:
+        def __getattr__(self, name: str) -> object:
+            raise ImportError("version `GLIBC_2.38' not found")
+
+    monkeypatch.setitem(sys.modules, "fastrtc.transports.webrtc.aiortc_engine", Unfit())  # type: ignore[arg-type]
+
+    async def play() -> None:
+        signaling = Signaling(SessionHost(Quiet(), concurrency_limit=1), engine="aiortc")
+        answer = await signaling.handle({"type": "offer", "webrtc_id": "ann", "sdp": "v=0"})
+        assert error_of(answer) == "engine_unavailable"
+        assert "GLIBC" in answer["meta"]["detail"]
+
+    asyncio.run(play())
+
+
 CLIENT = "v=0\r\na=fingerprint:sha-256 AA:01\r\n"
 STRANGER = "v=0\r\na=fingerprint:sha-256 BB:02\r\n"
 
@@ -475,7 +491,7 @@ def test_the_hook_decides_about_offers_and_its_user_is_in_the_context() -> None:
 def test_only_who_offered_may_add_candidates_or_ask_for_ours() -> None:
     async def scenario(desk: Desk) -> None:
         await desk.signaling.handle({"type": "offer", "webrtc_id": "a", "sdp": CLIENT, "token": "ann"})
-        for token in (None, "eve", "änn"):
+        for token in (None, "eve", "änn", "\ud800"):
             for kind in ("ice-candidate", "local-candidates"):
                 body = {"type": kind, "webrtc_id": "a", "candidate": CHROME, "token": token}
                 with pytest.raises(AccessDeniedError, match="another client"):

@@ -250,6 +250,22 @@ def test_a_session_that_cannot_start_ends_the_call(with_line, caplog):
     assert "no model" in caplog.text
 
 
+def test_whatever_the_reading_fails_with_the_session_is_closed(with_line):
+    async def scenario(line):
+        def fail(_text):
+            raise MemoryError
+
+        line.socket.say(START)
+        session = await line.session()
+        session.receive_message = fail
+        line.socket.say({"type": "input", "data": [1]})
+        await asyncio.wait([line.serving])
+        assert session.closes == ["cancelled"]
+
+    with pytest.raises(MemoryError):
+        with_line(WebSocketConversation, scenario)
+
+
 def test_a_client_that_stops_reading_is_dropped(with_line):
     async def scenario(line):
         line.socket.say(START)

@@ -202,6 +202,7 @@ class SessionHost:
     async def close_all(self, reason: str) -> None:
         """End every session; returns when all are shut down."""
         await asyncio.gather(*(session.close(reason) for session in list(self.sessions.values())))
+        await self.sessions.dropped()
         if self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -66,8 +66,9 @@ def _checked(allowed: Iterable[str]) -> Iterable[str]:
         if origin in ("*", "null"):
             yield origin
             continue
-        parts = urlsplit(origin) if isinstance(origin, str) else None
-        if parts is None or not parts.scheme or not parts.hostname or parts.path or parts.query:
+        page = _host_and_port(origin) if isinstance(origin, str) else None
+        parts = None if page is None else urlsplit(origin)
+        if parts is None or not parts.scheme or parts.path or parts.query:
             raise ConfigurationError(f'an allowed origin is like "https://app.example.org" or "*"; got {origin!r}')
         yield _normal(origin)
 

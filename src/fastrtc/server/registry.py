@@ -138,6 +138,11 @@ class Registry(Mapping[str, T]):
         if entry is not None:
             entry.lost = lost
 
+    async def dropped(self) -> None:
+        """Wait until those that were dropped are closed."""
+        if self._dropping:
+            await asyncio.wait(self._dropping)
+
     def _make_room(self) -> None:
         """Take the place of a lost client if there is no free one.
 

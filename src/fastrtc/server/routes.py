@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
@@ -140,14 +140,17 @@ async def read_body(request: Request) -> bytes:
     """The body of a request.
 
     Raises:
-        ProtocolError: Too long.
+        ProtocolError: Too long, or the client has gone.
     """
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ProtocolError(f"the body is longer than {MAX_BODY_BYTES} bytes")
-    return body
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise ProtocolError(f"the body is longer than {MAX_BODY_BYTES} bytes")
+    except ClientDisconnect as error:
+        raise ProtocolError("the client has gone") from error
+    return bytes(body)
 
 
 async def read_json(request: Request) -> Any:

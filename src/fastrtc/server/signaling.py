@@ -429,7 +429,8 @@ class _Answering:
 
 
 def _check_token(wanted: str | None, given: str | None) -> None:
-    if not hmac.compare_digest((wanted or "").encode(), (given or "").encode()):
+    # A client's JSON may have halves of surrogate pairs, which UTF-8 has not.
+    if not hmac.compare_digest(*((token or "").encode("utf-8", "surrogatepass") for token in (wanted, given))):
         raise AccessDeniedError("the connection is another client's", status=403)
 
 

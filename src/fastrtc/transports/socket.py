@@ -405,8 +405,9 @@ class SocketConversation(ABC):
         self.switchboard.lobby.leave(self)
         # First, so that no session begins any more.
         receiving.cancel()
-        with contextlib.suppress(asyncio.CancelledError, RuntimeError, OSError, WebSocketDisconnect):
-            await receiving
+        # Not awaited itself: whatever it failed with, the session has to be closed.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([receiving])
         if self._link is not None:
             self._link.end_reason = reason
         if self.session is not None:

@@ -291,7 +291,7 @@ def load_engine(name: str | None = None) -> RtcEngine:
         name: ``wrtc`` or ``aiortc``; None takes the environment variable ``FASTRTC_ENGINE``, else ``wrtc``.
 
     Raises:
-        ConfigurationError: No such engine.
+        ConfigurationError: No such engine, or its native library does not fit this system.
         MissingExtraError: The engine's package is not installed.
     """
     chosen = name or os.environ.get(ENGINE_VARIABLE) or DEFAULT_ENGINE
@@ -310,3 +310,5 @@ def load_engine(name: str | None = None) -> RtcEngine:
         if chosen == "wrtc":
             feature = f"WebRTC without wrtc, which is not installed ({ENGINE_VARIABLE}=aiortc chooses the other engine)"
         raise MissingExtraError(feature, "aiortc") from error
+    except ImportError as error:
+        raise ConfigurationError(f"the WebRTC engine {chosen} cannot be loaded: {error}") from error
