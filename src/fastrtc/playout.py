@@ -53,6 +53,7 @@ class Playout:
         self._cross_fade = np.linspace(0.0, 1.0, tick_samples, dtype=np.float32)
         self._changed = threading.Condition()
         self._waiting: list[Callable[[], None]] = []
+        self._sleeping = 0
 
     # ---- any thread -------------------------------------------------------------------------------------------
 
@@ -70,7 +71,9 @@ class Playout:
         """Block until there is room; False if the turn was cancelled meanwhile."""
         with self._changed:
             while self._alive(turn) and self._queued_samples > self._limit_samples:
+                self._sleeping += 1
                 self._changed.wait()
+                self._sleeping -= 1
             return self._alive(turn)
 
     def has_room(self, turn: int) -> bool:
@@ -156,6 +159,8 @@ class Playout:
         code and resamplers deliver in bursts, and a gap inside a word is worse than a late one. After such an underrun
         two ticks are collected before playing goes on. Live audio that always waits is skipped, with a cross-fade.
         """
+        if not self._queue and self._tail is None:
+            return None
         with self._changed:
             if self._tail is not None:
                 tail, self._tail = self._tail, None
@@ -165,16 +170,16 @@ class Playout:
             turn, pcm = self._take_tick()
             if turn == LIVE_TURN:
                 pcm = self._without_standing_delay(pcm)
-            self._changed.notify_all()
-        if self._queued_samples <= self._limit_samples:
+            wanted = self._sleeping or self._waiting
+        if wanted and self._queued_samples <= self._limit_samples:
             self._wake()
         return turn, pcm
 
     def finished_turns(self) -> list[int]:
         """Turns of which all audio has been taken since the last call; each is named once."""
+        if not self._done:
+            return []
         with self._changed:
-            if not self._done:
-                return []
             queued = {turn for turn, _ in self._queue}
             over = sorted(turn for turn in self._done if turn not in queued)
             self._done.difference_update(over)

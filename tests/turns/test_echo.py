@@ -134,3 +134,15 @@ def test_a_track_keeps_its_memory_and_gives_silence_for_what_it_was_not_given() 
     assert track.get(203, 206)[:, 0].tolist() == [7.0, 0, 0]
     track.restart(500)
     assert (track.start, track.end) == (500, 500)
+
+
+@pytest.mark.parametrize("reverberation_s", [0.02, 0.7, 5.0])
+def test_what_is_played_rings_on_however_many_frames_are_given_at_once(reverberation_s: float) -> None:
+    far = voice(700, seed=4)
+    settings = EchoSettings(reverberation_s=reverberation_s)
+    whole, each = EchoGuard(settings), EchoGuard(settings)
+    whole.play(0, far)
+    for at, row in enumerate(far):
+        each.play(at, row[None])
+    np.testing.assert_allclose(whole.excess_db(700, far[:4]), each.excess_db(700, far[:4]), rtol=1e-9)
+    np.testing.assert_allclose(whole._played_rows(600, 704), each._played_rows(600, 704), rtol=1e-9)

@@ -47,10 +47,14 @@ class Listener:
         self._rate_hz = rate_hz
         self.stream = model.new_stream()
         self.resampler = LiveResampler(rate_hz, model.rate_hz)
+        self._delay = self.resampler.delay_samples
         self.inbox: list[PCM] = []
         self.windows: deque[NDArray[np.float32]] = deque()
         self._left = np.zeros(0, np.float32)
-        self._cut = 0
+        self._heard = 0
+        self._windows_given = 0
+        self._due_at = self._complete_at(1)
+        self._cut = self._position_cut = 0
         self._screen = screen
         self._judged: deque[NDArray[np.float32]] = deque(maxlen=int(memory_s * model.rate_hz / model.window_samples))
 
@@ -63,8 +67,14 @@ class Listener:
         return np.concatenate(list(self._judged)[-count:])
 
     def hear(self, pcm: PCM) -> None:
-        """Add what was received; it is judged by the next :func:`judge_all`."""
+        """Add what was received; it is judged by the next :func:`judge_all` that finds a whole window of it."""
         self.inbox.append(pcm)
+        self._heard += pcm.size
+
+    @property
+    def due(self) -> bool:
+        """Whether what was received completes a window; nothing is resampled before."""
+        return self._heard >= self._due_at
 
     def add_resampled(self, samples: NDArray[np.float32]) -> None:
         """Cut windows from what the resampler gave."""
@@ -74,6 +84,12 @@ class Listener:
         for i in range(whole):
             self.windows.append(left[i * size : (i + 1) * size])
         self._left = left[whole * size :]
+        self._windows_given += whole
+        self._due_at = self._complete_at(self._windows_given + 1)
+
+    def _complete_at(self, windows: int) -> int:
+        """Samples received that make ``windows`` whole: of ``n``, ``ceil(n * to / from)`` are resampled."""
+        return (windows * self.model.window_samples - 1) * self._rate_hz // self.model.rate_hz + 1
 
     def prepared(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """The window as the detector is to hear it."""
@@ -85,23 +101,23 @@ class Listener:
         size = self.model.window_samples
         decided = [probability] if self._screen is None else self._screen.after(window, probability)
         for one in decided:
-            start, end = self._position(self._cut), self._position(self._cut + size)
             self._cut += size
-            self.on_window(SpeechWindow(start, end, one))
+            start, self._position_cut = self._position_cut, self._position(self._cut)
+            self.on_window(SpeechWindow(start, self._position_cut, one))
 
     def skip(self, window: NDArray[np.float32]) -> None:
         """Give up the oldest window that was cut."""
         decided = [0.0] if self._screen is None else self._screen.after(window, 0.0)
         self._cut += len(decided) * self.model.window_samples
+        self._position_cut = self._position(self._cut)
 
     def _position(self, resampled: int) -> int:
-        position = resampled * self._rate_hz // self.model.rate_hz - self.resampler.delay_samples
-        return max(0, position)
+        return max(0, resampled * self._rate_hz // self.model.rate_hz - self._delay)
 
 
 def judge_all(listeners: Sequence[Listener]) -> None:
     """Resample and judge what all sessions have heard since the last call."""
-    heard = [listener for listener in listeners if listener.inbox]
+    heard = [listener for listener in listeners if listener.due]
     if not heard:
         return
     frames = [_joined(listener) for listener in heard]
@@ -122,12 +138,13 @@ def _joined(listener: Listener) -> PCM:
 
 def _judge_round(ready: list[Listener]) -> None:
     heard = [listener.windows.popleft() for listener in ready]
-    windows = np.stack([listener.prepared(window) for listener, window in zip(ready, heard, strict=True)])
+    prepared = [listener.prepared(window) for listener, window in zip(ready, heard, strict=True)]
+    windows = np.stack(prepared) if len(prepared) > 1 else prepared[0].reshape(1, -1)
     verdicts: list[float] = []
 
     def judge() -> None:
         given = ready[0].model.judge([listener.stream for listener in ready], windows)
-        verdicts.extend(float(probability) for probability in given)
+        verdicts.extend(map(float, given))
         if len(verdicts) != len(ready):
             raise ValueError(f"the detector gave {len(verdicts)} probabilities for {len(ready)} windows")
 

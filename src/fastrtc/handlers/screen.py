@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastrtc.audio import INT16_SCALE, PCM
 from fastrtc.media.bands import BANDS, FRAME_S, BandMeter, Powers
-from fastrtc.media.gain import SILENT_PEAK, DetectorGain
+from fastrtc.media.gain import SILENT_PEAK, DetectorGain, peak_of
 from fastrtc.turns.echo import EchoGuard
 from fastrtc.turns.options import AlgoOptions
 
@@ -139,7 +139,7 @@ class EchoEar:
             self._far_active = False
             return False
         # No echo is as silent as this: a detector that still finds speech knows it from elsewhere.
-        if probability < DOUBTFUL or float(np.abs(window).max(initial=0.0)) < SILENT_PEAK:
+        if probability < DOUBTFUL or peak_of(window) < SILENT_PEAK:
             return False
         return self.guard.is_echo(frame, self._newest)
 

@@ -45,6 +45,8 @@ SENDS_NOTHING_TICKS = 50
 
 POSSIBLY_SPEECH = 0.2
 
+FORGET_EVERY_S = 0.2
+
 SETTLED_S = 1.0
 """After so much time without speech or a reply the session is idle."""
 
@@ -93,6 +95,8 @@ class TurnDriver(Driver):
         self._rate_hz = handler.input_sample_rate
         self._ring = AudioRing(self._rate_hz)
         self._endpoint = Endpoint.of(handler)
+        self._keep_samples = self._endpoint.settings.pre_roll_samples + round(self.memory_s * self._rate_hz)
+        self._forget_at = 0
         self._machine = TurnMachine(self._endpoint.settings, self._endpoint.policy)
         self._ear = Ear(
             handler,
@@ -143,16 +147,23 @@ class TurnDriver(Driver):
             # A client that sends nothing is silent; without samples no pause would ever end and nothing time out.
             self._ring.append(self._silence)
             self._ear.hear(self._silence)
-        needed = self._machine.needed_from
-        keep = self._ring.end - self._endpoint.settings.pre_roll_samples - round(self.memory_s * self._rate_hz)
-        self._ring.keep_from(keep if needed is None else min(keep, needed))
+        if self._ring.end >= self._forget_at:
+            self._forget_past()
+        now_s = self._now_s()
         if self._machine.busy:
-            self._idle_since_s = self._now_s()
-        elif self._now_s() - self._idle_since_s >= self._handler.algo_options.idle_timeout_s:
-            self._idle_since_s = self._now_s()
+            self._idle_since_s = now_s
+        elif now_s - self._idle_since_s >= self._handler.algo_options.idle_timeout_s:
+            self._idle_since_s = now_s
             self._end_idleness()
         if self._captioner is not None:
             self._captioner.tick(self._machine.user_state)
+
+    def _forget_past(self) -> None:
+        """Let go of audio that nobody will ask for; now and then, as it costs more than the little room it frees."""
+        self._forget_at = self._ring.end + round(FORGET_EVERY_S * self._rate_hz)
+        needed = self._machine.needed_from
+        keep = self._ring.end - self._keep_samples
+        self._ring.keep_from(keep if needed is None else min(keep, needed))
 
     def _end_idleness(self) -> None:
         if self._handler.idle_fn is not None:

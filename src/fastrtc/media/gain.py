@@ -8,6 +8,8 @@ detector looks at.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,18 @@ SILENT_PEAK = 32 / 32768
 _QUIETEST_NOISE_DBFS = -75.0
 _PEAK_FALLS_DB_S = 0.5
 _NOISE_RISES_DB_S = 3.0
+
+
+def peak_of(window: Float) -> float:
+    """The highest absolute sample; 0 of nothing."""
+    return max(float(np.maximum.reduce(window)), -float(np.minimum.reduce(window))) if window.size else 0.0
+
+
+def _ratio(decibels: float) -> float:
+    return float(10.0 ** (decibels / 20.0))
+
+
+_WANTED_PEAK, _LOUDEST_NOISE, _QUIETEST_NOISE = map(_ratio, (PEAK_DBFS, NOISE_DBFS, _QUIETEST_NOISE_DBFS))
 
 
 class DetectorGain:
@@ -42,15 +56,15 @@ class DetectorGain:
 
     def amplify(self, window: Float) -> Float:
         """The next window, amplified; ``float32`` in [-1, 1], shape ``(n,)``."""
-        peak = float(np.abs(window).max(initial=0.0))
-        self._peak = max(peak, self._peak * self._peak_falls)
-        level = max(float(np.sqrt(np.dot(window, window) / max(1, window.size))), _ratio(_QUIETEST_NOISE_DBFS))
+        energy, size = float(np.dot(window, window)), max(1, window.size)
+        self._peak *= self._peak_falls
+        level = max(math.sqrt(energy / size), _QUIETEST_NOISE)
         self._noise = level if self._noise is None else min(level, self._noise * self._noise_rises)
-        if peak < SILENT_PEAK:
-            return window
-        gain = min(self._most, _ratio(PEAK_DBFS) / self._peak, _ratio(NOISE_DBFS) / self._noise)
+        # The peak is at least the root mean square and at most the root of the energy: often that says enough.
+        if energy > self._peak**2 or energy < size * SILENT_PEAK**2:
+            peak = peak_of(window)
+            self._peak = max(peak, self._peak)
+            if peak < SILENT_PEAK:
+                return window
+        gain = min(self._most, _WANTED_PEAK / self._peak, _LOUDEST_NOISE / self._noise)
         return window * np.float32(gain) if gain > 1.0 else window
-
-
-def _ratio(decibels: float) -> float:
-    return float(10.0 ** (decibels / 20.0))

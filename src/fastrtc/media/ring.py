@@ -46,15 +46,17 @@ class AudioRing:
 
     def append(self, pcm: PCM) -> None:
         """Add samples, shape ``(n,)``; they are copied."""
-        kept = pcm[-self._max_samples :]
-        skipped = pcm.size - kept.size
-        self._end += skipped
-        self.keep_from(self._end + kept.size - self._max_samples)
+        size = pcm.size
+        if self._end + size - self._start > self._max_samples:
+            pcm = pcm[-self._max_samples :]
+            self._end += size - pcm.size
+            size = pcm.size
+            self.keep_from(self._end + size - self._max_samples)
         filled = self._offset + self._end - self._start
-        if filled + kept.size > self._buffer.size:
-            filled = self._make_room(kept.size)
-        self._buffer[filled : filled + kept.size] = kept
-        self._end += kept.size
+        if filled + size > self._buffer.size:
+            filled = self._make_room(size)
+        self._buffer[filled : filled + size] = pcm
+        self._end += size
 
     def slice(self, start: int, end: int) -> PCM:
         """Copy the samples from ``start`` to before ``end``.

@@ -144,8 +144,9 @@ class Rehearsal:
 
     def push(self) -> None:
         self._run_posted()
-        for run in list(self._runs):
-            run.pump()
+        if self._runs:
+            for run in list(self._runs):
+                run.pump()
         self._mouth.push()
         self.driver.tick()
 

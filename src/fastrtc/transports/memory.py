@@ -68,7 +68,7 @@ class MemoryLink:
             if not self._incoming:
                 return None
             blocks, self._incoming = self._incoming, deque()
-        return np.concatenate(blocks)
+        return np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
 
     def write(self, pcm: PCM | None) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ enough bands, is somebody else.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 Powers = NDArray[np.float64]
 
 MIN_FRAMES = 12
+_MOST_DECADES = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +130,28 @@ class EchoGuard:
         if missing > 0:
             self._far.put(frame - min(missing, self._lags), self._played_rows(frame - min(missing, self._lags), frame))
             self._tail = self._tail * self._decay**missing
-        smeared = np.empty_like(powers)
-        for i, row in enumerate(powers):
-            self._tail = np.maximum(row, self._tail * self._decay)
-            smeared[i] = self._tail
-        self._far.put(frame, smeared)
+        self._far.put(frame, self._smear(powers))
         totals = powers.max(axis=1)
         self._loudest = max(self._loudest, float(totals.max()))
         loud = np.flatnonzero(totals > max(self._loudest * 1e-3, 1e-8))
         if loud.size:
             self._last_loud = frame + int(loud[-1])
             self._played += int(loud.size)
+
+    def _smear(self, powers: Powers) -> Powers:
+        """Each row, or what is left of the rows before it where that is more; ``decay`` of it is, a row later."""
+        smeared = np.empty_like(powers)
+        # So few rows that no number gets too large.
+        at_once = max(1, int(_MOST_DECADES / -math.log10(self._decay)))
+        for first in range(0, len(powers), at_once):
+            rows = powers[first : first + at_once]
+            # Brought to the time of the first row, what is left is the largest so far.
+            age = self._decay ** np.arange(len(rows))[:, None]
+            grown = rows / age
+            np.maximum(grown[:1], self._tail * self._decay, out=grown[:1])
+            smeared[first : first + len(rows)] = np.maximum.accumulate(grown, axis=0) * age
+            self._tail = smeared[first + len(rows) - 1]
+        return smeared
 
     def drop(self, frame: int) -> None:
         """What was to be played from ``frame`` on never was."""
