@@ -17,7 +17,7 @@ from fastrtc.client import inspection
 from fastrtc.client.inspection import read_recording
 from fastrtc.context import Context
 from fastrtc.errors import AudioFormatError, ConfigurationError
-from fastrtc.events import FirstAudio, PlaybackFinished, SessionClosed, SessionStarted, TurnCommitted
+from fastrtc.events import FirstAudio, HandlerFailed, PlaybackFinished, SessionClosed, SessionStarted, TurnCommitted
 from fastrtc.link import VideoLink
 from fastrtc.observe import recorder as module
 from fastrtc.observe.lane import SLACK_S, Lane
@@ -155,8 +155,10 @@ def test_only_the_owner_may_read_it_and_an_id_is_no_path(tmp_path: Path, time: T
     assert file.name == "20260102-030405-_etc_passwd_.wav"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    _, again, _ = start(folder, MemoryLink(RATE, RATE), "../../etc/passwd\x00")
+    _, again, recorder = start(folder, MemoryLink(RATE, RATE), "../../etc/passwd\x00")
     assert str(again._stem).endswith("-2")
+    third: Any = recorder.wrap_link(MemoryLink(RATE, RATE), Context("../../etc/passwd\x00"))
+    assert str(third.tape._stem).endswith("-3"), "the second has no files yet"
 
 
 def test_the_app_chooses_whom_it_records(tmp_path: Path) -> None:
@@ -295,6 +297,40 @@ def test_inspect_finds_the_turns_and_draws_them(tmp_path: Path, time: Time, caps
     head, record = read_recording(events.with_suffix(".wav"))
     assert head["channels"] == ["user", "bot"]
     assert record.said.duration_s == record.heard.duration_s
+
+
+def test_inspect_reads_texts_and_lines_as_they_may_come(tmp_path: Path, time: Time) -> None:
+    link, tape, _ = start(tmp_path, MemoryLink(RATE, RATE))
+    link.write(tone(RATE))
+    texts = ["a line\u2028another\x85third", "half a pair \udce9"]
+    for text in texts:
+        tape.event(HandlerFailed(at_s=0.5, message=text))
+    time.now_s += 2
+    tape.close()
+    tape.write()
+    (events,) = tmp_path.glob("*.jsonl")
+    with events.open("ab") as file:
+        file.write(b'{"t_s": 1.0, "na')  # the process was killed here
+    _, record = read_recording(events)
+    assert [message.fields["message"] for message in record.messages] == texts
+
+
+def test_a_recording_that_fails_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "WRITE_EVERY_S", 0.005)
+    writer = module.Writer()
+    monkeypatch.setattr(module, "the_writer", lambda: writer)
+    links = {}
+    for name in ("broken", "well"):
+        links[name], tape, recorder = start(tmp_path / name, MemoryLink(RATE, RATE))
+        if name == "broken":
+            tape._note("event", {"name": "strange", "value": object()})
+        recorder.session_opened(SimpleNamespace(link=links[name]))  # type: ignore[arg-type]
+    links["well"].write(tone(RATE))
+    writer.finish(60.0)
+    assert "a recording stops" in caplog.text
+    assert np.count_nonzero(recorded(tmp_path / "well")[:, 1]) == RATE
 
 
 def test_inspect_says_what_is_wrong(tmp_path: Path, time: Time, capsys: pytest.CaptureFixture[str]) -> None:

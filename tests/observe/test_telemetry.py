@@ -116,6 +116,29 @@ def test_running_sessions_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (value(registry, "fastrtc_event_loop_lag_seconds_count") or 0) >= 2
 
 
+def test_a_network_that_cannot_be_measured_does_not_end_the_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAG_EVERY_S", 0.001)
+    monkeypatch.setattr(module, "NETWORK_EVERY_S", 0.0)
+    registry = CollectorRegistry()
+
+    async def scenario() -> None:
+        observer, broken, one = Telemetry(PrometheusMeter(registry)), session("broken"), session()
+        monkeypatch.setattr(broken.link, "stats", failing)
+        observer.session_opened(broken)
+        observer.session_opened(one)
+        async with asyncio.timeout(20):
+            await one.link.asked_thrice.wait()
+            for each in (broken, one):
+                observer.session_closed(each)
+            await asyncio.wait([task for task in asyncio.all_tasks() if task.get_name() == "fastrtc-telemetry"])
+
+    async def failing() -> PeerStats:
+        raise RuntimeError("the engine has no statistics")
+
+    asyncio.run(scenario())
+    assert (value(registry, "fastrtc_network_packets_received_total") or 0) >= 200
+
+
 @pytest.mark.parametrize(("reason", "code"), [("user", "user"), ("It broke: 'x'", "other"), ("a" * 60, "other")])
 def test_reasons_make_few_series(reason: str, code: str) -> None:
     assert as_code(reason) == code

@@ -66,7 +66,8 @@ def read_recording(path: str | Path) -> tuple[dict[str, Any], CallRecord]:
         if not file.is_file():
             raise FileNotFoundError(f"there is no {file}: a recording has a .wav and a .jsonl of the same name")
     try:
-        head, *lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+        # What comes after the last line feed is a line that was not completed: its process was killed.
+        head, *lines = [json.loads(line) for line in events.read_bytes().split(b"\n")[:-1]]
         messages = [Message(float(line.pop("t_s")), {"type": "event", "data": line}) for line in lines]
         head["session_id"], head["started_at"]
         with wave.open(str(audio), "rb") as sound:

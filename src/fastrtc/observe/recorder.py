@@ -6,6 +6,7 @@ The media clock only notes references of what passes; files are written by one t
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ import numpy as np
 from fastrtc.audio import PCM
 from fastrtc.errors import ConfigurationError
 from fastrtc.events import event_as_json
+from fastrtc.handlers.supervisor import run_supervised
 from fastrtc.link import MediaLink, Picture, VideoFrame, VideoLink
 from fastrtc.observe.lane import Lane
 from fastrtc.observe.observer import SessionObserver
@@ -41,6 +43,8 @@ KEEP_BACK_S = 1.0
 """How far the files are behind: what a client has not played yet may still be taken back."""
 MAX_WAITING = 30_000
 """Notes (about five minutes of ticks) that may wait for a disk that does not keep up."""
+REMEMBERED_NAMES = 1_000
+"""Recordings whose files may not be there yet: they are made a moment later, by the writer."""
 VERSION = 1
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -113,6 +117,13 @@ class Tape:
         self._lost = True
         self._notes.clear()
 
+    def release(self) -> None:
+        """Close the files as they are. The writer's thread."""
+        for file in (self._wav, self._events):
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    file.close()
+
     def _note(self, kind: str, what: Any) -> None:
         if self._lost:
             return
@@ -136,7 +147,8 @@ class Tape:
         self._write_line({"t_s": round(at_s, 3), **data})
 
     def _write_line(self, data: dict[str, Any]) -> None:
-        self._events.write(json.dumps(data, ensure_ascii=False).encode() + b"\n")
+        # Texts may have halves of surrogate pairs, from file names say; UTF-8 has none, JSON's escapes have.
+        self._events.write(json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
 
     def _write_audio(self, is_last: bool) -> None:
         until_s = time.monotonic() - self._start_s - (0.0 if is_last else KEEP_BACK_S)
@@ -239,6 +251,7 @@ class Recorder(SessionObserver):
         self._folder = Path(folder)
         self._rate_hz = rate_hz
         self._choose = choose
+        self._given: deque[str] = deque(maxlen=REMEMBERED_NAMES)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -272,9 +285,10 @@ class Recorder(SessionObserver):
     def _free_stem(self, session_id: str) -> Path:
         name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{_UNSAFE.sub('_', session_id)[:40]}"
         stem, number = self._folder / name, 1
-        while stem.with_suffix(".jsonl").exists() or stem.with_suffix(".wav").exists():
+        while stem.name in self._given or stem.with_suffix(".jsonl").exists() or stem.with_suffix(".wav").exists():
             number += 1
             stem = self._folder / f"{name}-{number}"
+        self._given.append(stem.name)
         return stem
 
 
@@ -321,12 +335,15 @@ def the_writer() -> Writer:
 
 
 def _write(tape: Tape) -> bool:
-    try:
-        return tape.write()
-    except OSError as error:
-        logger.error("a recording stops: %s", error)  # noqa: TRY400 - a traceback says no more
+    goes_on: list[bool] = []
+
+    def stop(error: BaseException) -> None:
+        logger.error("a recording stops: %s", error, exc_info=None if isinstance(error, OSError) else error)
         tape.abandon()
-        return False
+        tape.release()
+
+    # Whatever it is, the other recordings go on.
+    return run_supervised(lambda: goes_on.append(tape.write()), stop) and goes_on[0]
 
 
 def _tape_of(session: Session) -> Tape | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -18,6 +19,7 @@ from fastrtc.events import (
     SessionClosed,
     TurnCommitted,
 )
+from fastrtc.handlers.supervisor import await_supervised
 from fastrtc.observe import instruments as the
 from fastrtc.observe.observer import SessionObserver
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from fastrtc.events import Event
     from fastrtc.observe.instruments import Meter
     from fastrtc.session import Session
+
+logger = logging.getLogger(__name__)
 
 LAG_EVERY_S = 0.25
 NETWORK_EVERY_S = 5.0
@@ -44,6 +48,10 @@ class MeasuredLink(Protocol):
 def as_code(reason: str) -> str:
     """A reason as a label: texts for people would make one series each."""
     return reason if _CODE.fullmatch(reason) else "other"
+
+
+def _log_unmeasured(error: BaseException) -> None:
+    logger.debug("the network of a session could not be measured", exc_info=error)
 
 
 class Telemetry(SessionObserver):
@@ -120,7 +128,7 @@ class Telemetry(SessionObserver):
                 network_due_s = now_s + NETWORK_EVERY_S
                 for session in list(self._sessions.values()):
                     self._meter.record(the.QUEUE, session.queued_ms / 1000)
-                    await self._measure_network(session)
+                    await await_supervised(self._measure_network(session), _log_unmeasured)
 
     async def _measure_network(self, session: Session) -> None:
         link = session.link
