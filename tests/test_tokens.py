@@ -104,6 +104,7 @@ def test_a_jwt_of_another_program_is_read() -> None:
         ({"alg": "HS256"}, {"aud": "fastrtc", "user": 1}),
         ({"alg": "HS256"}, {"aud": "fastrtc", "exp": "never", "user": 1}),
         ({"alg": "HS256"}, {"aud": "fastrtc", "exp": True, "user": 1}),
+        ({"alg": "HS256"}, {"aud": "fastrtc", "exp": 10**400, "user": 1}),
         ({"alg": "HS256"}, {"exp": 2e9, "user": 1}),
     ],
 )
@@ -160,6 +161,10 @@ def test_wrong_arguments() -> None:
     for lifetime_s in (0, -1, float("inf")):
         with pytest.raises(ConfigurationError, match="lifetime_s"):
             SessionTokens(SECRET, lifetime_s=lifetime_s)
+        with pytest.raises(ConfigurationError, match="lifetime_s"):
+            SessionTokens(SECRET).mint(USER, lifetime_s=lifetime_s)
+    with pytest.raises(ConfigurationError, match="put less into the user"):
+        SessionTokens(SECRET).mint({"name": "n" * 8_000})
     for user in (None, False, object(), float("nan")):
         with pytest.raises(ConfigurationError):
             SessionTokens(SECRET).mint(user)

@@ -70,10 +70,13 @@ class SessionTokens:
             lifetime_s: Another lifetime.
 
         Raises:
-            ConfigurationError: A user that is None or False, or that JSON cannot carry.
+            ConfigurationError: A user that is None or False, that JSON cannot carry, or that is too large; a lifetime
+                that is not above 0.
         """
         if user is None or user is False:
             raise ConfigurationError(f"a token is for a user; {user!r} would be refused")
+        if lifetime_s is not None and not 0 < lifetime_s < float("inf"):
+            raise ConfigurationError(f"lifetime_s must be a number above 0; got {lifetime_s!r}")
         now = self._now()
         claims: dict[str, Any] = {
             "aud": self._audience,
@@ -88,7 +91,12 @@ class SessionTokens:
             signed = f"{_encode(_as_json(_HEADER))}.{_encode(_as_json(claims))}"
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"the user of a token must be a JSON value: {error}") from error
-        return f"{signed}.{_encode(_sign(self._secrets[0], signed))}"
+        token = f"{signed}.{_encode(_sign(self._secrets[0], signed))}"
+        if len(token) > MAX_TOKEN_CHARS:
+            raise ConfigurationError(
+                f"a token of {len(token)} characters is too long ({MAX_TOKEN_CHARS} may be): put less into the user"
+            )
+        return token
 
     def verify(self, token: str, *, webrtc_id: str | None = None) -> Any:
         """The user of a token.
@@ -167,4 +175,9 @@ def _load(text: str) -> dict[str, Any] | None:
 
 
 def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
