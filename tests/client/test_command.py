@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import socket
+import threading
 import wave
 
 import numpy as np
@@ -57,6 +59,31 @@ def test_a_file_is_spoken_recorded_and_drawn(url, clip, tmp_path, capsys):
 def test_so_many_seconds_over_a_websocket(url, capsys):
     assert command.main(parse(url, "--transport", "websocket", "--seconds", "0.6")) == 1
     assert "no reply was heard" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:7860", "http://[bad", "http://a b/", "ftp://a", "http://a:99999", "http://a..b"]
+)
+def test_what_is_no_address_is_said(address, capsys):
+    assert command.main(parse(address)) == 1
+    assert "the address of a service is like https://" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+def test_what_is_no_http_server_is_said(transport, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=answer_like_ssh, args=(listener,))
+        answering.start()
+        assert command.main(parse(f"http://127.0.0.1:{listener.getsockname()[1]}", "--transport", transport)) == 1
+        answering.join()
+    assert "server" in capsys.readouterr().err
+
+
+def answer_like_ssh(listener):
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(10_000)
+        connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
 
 def test_what_cannot_be_is_said_in_one_line(url, tmp_path, free_port, capsys):

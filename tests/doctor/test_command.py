@@ -89,6 +89,8 @@ def test_a_stream_without_turn_is_a_note(quick, capsys, monkeypatch):
     ("arguments", "hint"),
     [
         (["ftp://voice.example.org"], "http"),
+        (["http://voice.example.org:99999"], "http"),
+        (["--port", "99999"], "65535"),
         (["--ice-server", "voice.example.org"], "stun:"),
         (["--ice-server", "turn:voice.example.org"], "username"),
         (["--port-range", "9", "10"], "portRange"),

@@ -72,6 +72,12 @@ def test_servers_that_are_silent_or_absent_or_something_else():
     assert "TCP port" in absent.advice
 
 
+def test_a_name_that_cannot_be_one():
+    finding = check("stun:a..b")
+    assert finding.status is Status.PROBLEM
+    assert "a..b is not known" in finding.summary
+
+
 def test_a_server_that_speaks_another_protocol():
     async def scenario():
         async def talk(reader, writer):

@@ -41,6 +41,7 @@ def test_a_tcp_port_that_is_taken():
     assert "another port" in finding.advice
     assert machine.check_tcp_port("127.0.0.1", 0).status is Status.OK
     assert machine.check_tcp_port("no.such.host.invalid", 80).status is Status.WARNING
+    assert machine.check_tcp_port("a..b", 80).status is Status.PROBLEM
 
 
 def test_a_range_of_udp_ports_wants_room_for_every_session(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 
 import pytest
 from starlette.applications import Starlette
@@ -61,6 +62,21 @@ def test_headers_that_forbid_the_microphone_and_the_connection():
     assert len(policies) == 2
     assert any("microphone" in summary for summary in policies)
     assert any("connect-src" in summary for summary in policies)
+
+
+def test_somebody_is_there_who_speaks_no_http():
+    def answer():
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(10_000)
+            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=answer)
+        answering.start()
+        found = visit(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        answering.join()
+    assert found["http"].status is Status.PROBLEM
 
 
 def test_nobody_is_there():

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fastrtc.audio import PCM, AnyPCM, float_to_int16
-from fastrtc.client.line import Line, LineEvents, WebRtcLine, WebSocketLine, new_session_id
+from fastrtc.client.line import Line, LineEvents, WebRtcLine, WebSocketLine, checked_url, new_session_id
 from fastrtc.client.record import CallRecord, Message, Sound, Spoken
 from fastrtc.errors import ConfigurationError, EngineError, MissingExtraError, SignalingError
 from fastrtc.media.resample import resample_clip
@@ -347,10 +347,11 @@ async def connect(
     Raises:
         SignalingError: The server refused; ``code`` says why.
         ConnectionError: No server answers, or no connection came about; the message says what was tried.
+        ConfigurationError: An address or a transport that cannot be.
     """
     if transport not in ("auto", "webrtc", "websocket"):
         raise ConfigurationError(f'the transport must be "auto", "webrtc" or "websocket", got {transport!r}')
-    base = url.rstrip("/")
+    base = checked_url(url)
     call = Call(session_id or new_session_id())
     options = PeerOptions(ice_servers=tuple(ice_servers), ice_transport_policy=ice_transport_policy)
     try:

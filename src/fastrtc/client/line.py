@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import logging
 import urllib.error
@@ -76,6 +77,23 @@ class Line(Protocol):
         ...
 
 
+def checked_url(url: str) -> str:
+    """The address of a service, without a slash at its end.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        is_address = False
+    if not is_address or not url.isprintable() or " " in url:
+        raise ConfigurationError(f"the address of a service is like https://voice.example.org; got {url!r}")
+    return url.rstrip("/")
+
+
 async def post_json(url: str, body: dict[str, Any]) -> dict[str, Any]:
     """POST a JSON object.
 
@@ -104,6 +122,8 @@ def _post(url: str, body: bytes) -> dict[str, Any]:
         raise ConnectionError(f"{url} answered {error.code} {error.reason}: {detail[:500]}") from None
     except (urllib.error.URLError, OSError) as error:
         raise ConnectionError(f"no server answers at {url}: {getattr(error, 'reason', error)}") from None
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"what answers at {url} is no HTTP server: {error!r}") from None
     try:
         answer = json.loads(text)
     except ValueError:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fastrtc.client.line import checked_url
 from fastrtc.doctor import ice_server, machine, site
 from fastrtc.doctor.finding import Finding, Status, conclusion, is_healthy
 from fastrtc.errors import ConfigurationError, TurnCredentialsError
@@ -103,6 +104,8 @@ async def examine(args: argparse.Namespace, load_stream: Callable[[str], Stream]
     Raises:
         ConfigurationError: An argument that cannot be.
     """
+    if args.port not in range(65_536):
+        raise ConfigurationError(f"--port must be from 0 to 65535, got {args.port}")
     subject, findings = await _subject(args, load_stream)
     findings += machine.check_packages()
     findings += await machine.check_engine(subject.engine)
@@ -131,9 +134,7 @@ async def _subject(args: argparse.Namespace, load_stream: Callable[[str], Stream
         ]
     named = network_options(given)
     if "://" in target:
-        if not target.startswith(("http://", "https://")):
-            raise ConfigurationError(f"the address of a service begins with https:// or http://; got {target}")
-        return Subject(target.rstrip("/"), None, args.engine, named, NetworkOptions(), 1), []
+        return Subject(checked_url(target), None, args.engine, named, NetworkOptions(), 1), []
     if not target:
         server = NetworkOptions(port_range=named.port_range)
         return Subject(None, None, args.engine, named, server, 1), []

@@ -85,7 +85,7 @@ async def _check(text: str, server: IceServer, side: str, timeout_s: float) -> F
     except ssl.SSLCertVerificationError as error:
         advice = "give the server a certificate of a public authority for this name, with the whole chain"
         return Finding(name, Status.PROBLEM, f"{text}: certificate: {error.verify_message}", advice, facts)
-    except (OSError, TimeoutError, ProtocolError, asyncio.IncompleteReadError) as error:
+    except (OSError, TimeoutError, UnicodeError, ProtocolError, asyncio.IncompleteReadError) as error:
         return Finding(name, Status.PROBLEM, f"{text} cannot be used: {_why(error, url)}", _how_to_reach(url), facts)
     return _found(name, url, facts)
 
@@ -220,7 +220,7 @@ def _shown(address: stun.Address | None) -> str:
 
 
 def _why(error: BaseException, url: ServerUrl) -> str:
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):
         return f"the name {url.host} is not known"
     if isinstance(error, TimeoutError):
         return f"no answer over {url.over.upper()}"

@@ -144,6 +144,9 @@ def check_tcp_port(host: str, port: int) -> Finding:
     except PermissionError:
         advice = "ports below 1024 need a privilege: take a higher one behind a proxy, or grant CAP_NET_BIND_SERVICE"
         return Finding("tcp-port", Status.PROBLEM, f"TCP port {port} of {host} may not be used", advice, facts)
+    except UnicodeError:
+        advice = "listen on an address or a name of this machine: --host 127.0.0.1, or 0.0.0.0 for all of its addresses"
+        return Finding("tcp-port", Status.PROBLEM, f"{host} is no address and no name", advice, facts)
     except OSError as error:
         advice = f"stop what listens there, or serve on another port: --port {port + 1 if port < 65_535 else 7860}"
         summary = f"TCP port {port} of {host} cannot be used: {error.strerror or error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import re
 import socket
 import ssl
@@ -100,7 +101,7 @@ def _check_page(url: str, timeout_s: float) -> list[Finding]:
         error.close()
         if error.code != 404:
             return [Finding("http", Status.WARNING, f"{url} answers {error.code} {error.reason}")]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         advice = "is the server running, is the address right, does the proxy pass it on?"
         return [Finding("http", Status.PROBLEM, f"no answer from {url}: {getattr(error, 'reason', error)}", advice)]
     found = [Finding("http", Status.OK, f"{url} answers")]
