@@ -104,6 +104,8 @@ export class WebRTCTransport {
     await Promise.race([this.#negotiate().then(() => opened), opened]);
     await this.#limitVideo();
     if (this.#options.receive) await this.#play();
+    // The session has been told of nothing that happened meanwhile: it was still connecting.
+    if (this.#closed) throw new TransportError("connection_lost", "Closed while connecting.");
   }
 
   /** @param {RTCOfferOptions} [options] */
