@@ -164,3 +164,11 @@ def test_outputs_of_any_kind_reach_the_page() -> None:
         "obj": repr(object),
     }
     assert json.dumps(m.as_jsonable(loop)).count("[") == 33
+
+
+def test_what_is_too_much_for_a_message_is_only_named() -> None:
+    picture = np.zeros((480, 640, 3), np.uint8)
+    assert m.as_jsonable([picture]) == ["array of shape (480, 640, 3), uint8"]
+    assert len(m.as_jsonable(np.zeros(m.MAX_ARRAY_VALUES))) == m.MAX_ARRAY_VALUES
+    assert len(m.as_jsonable(bytes(1_000_000))) <= 1_000
+    assert m.as_jsonable(b"ab") == "b'ab'"

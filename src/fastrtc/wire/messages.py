@@ -38,6 +38,8 @@ MessageType: TypeAlias = Literal[
 ]
 
 _MAX_DEPTH = 32
+_MAX_REPR_CHARS = 1_000
+MAX_ARRAY_VALUES = 100_000
 
 
 def create_message(type: MessageType, data: list[Any] | str) -> str:
@@ -379,7 +381,11 @@ def _transcript(said: Mapping[str, Any], what: str) -> TranscriptMessage:
 
 
 def as_jsonable(value: Any) -> Any:
-    """What JSON can carry of a Python value: arrays become lists, NaN null, unknown objects their ``repr``."""
+    """What JSON can carry of a Python value: arrays become lists, NaN null, unknown objects their ``repr``, shortened.
+
+    An array of more than ``MAX_ARRAY_VALUES``, such as an image, is only named: as JSON it would take a second of
+    processor time, and more bytes than a client may leave unread.
+    """
     return _jsonable(value, 0)
 
 
@@ -388,6 +394,8 @@ def _jsonable(value: Any, depth: int) -> Any:
         return value
     if depth > _MAX_DEPTH:
         return "..."
+    if isinstance(value, np.ndarray) and value.size > MAX_ARRAY_VALUES:
+        return f"array of shape {value.shape}, {value.dtype}"
     if isinstance(value, np.generic | np.ndarray):
         return _jsonable(value.tolist(), depth)
     if isinstance(value, int):
@@ -401,7 +409,8 @@ def _jsonable(value: Any, depth: int) -> Any:
         return {str(key): _jsonable(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_jsonable(item, depth + 1) for item in value]
-    return repr(value)
+    # Of bytes no more than will be shown is made into text.
+    return repr(value[:_MAX_REPR_CHARS] if isinstance(value, bytes | bytearray) else value)[:_MAX_REPR_CHARS]
 
 
 def _take_values(obj: Mapping[str, Any], what: str) -> tuple[Any, ...]:
