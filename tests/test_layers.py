@@ -21,7 +21,7 @@ PACKAGE = "fastrtc"
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
-        {"errors", "context", "outputs", "replies", "audio", "events", "link", "options"}
+        {"errors", "lazy", "context", "outputs", "replies", "audio", "events", "link", "options"}
         | {"limits", "tokens", "visitor"}
     ),
     frozenset({"turns", "media", "wire"}),

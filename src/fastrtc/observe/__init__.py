@@ -5,8 +5,9 @@ Every name is loaded when it is first used (PEP 562): a stream that nobody obser
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fastrtc.lazy import lazy_names
 
 if TYPE_CHECKING:
     from fastrtc.observe.logs import JsonFormatter, SessionIds, SessionLog, configure_logging
@@ -44,14 +45,4 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
