@@ -96,7 +96,7 @@ def test_what_is_certain_interrupts_before_it_has_ended() -> None:
 def test_long_speech_needs_no_answer() -> None:
     call = Call()
     decisions = call.hear(1, 30)
-    assert isinstance(decisions[1], HoldReply)
+    assert isinstance(decisions[0], HoldReply)
     assert decisions[-1] == CancelReply(1, "user")
 
 

@@ -43,7 +43,7 @@ class AlgoOptions:
             :class:`fastrtc.speech.smart_turn.SmartTurn`.
         interruption: What speech over a reply does. ``"hold"``: the reply falls silent at once, and goes on if it was
             only a cough or a "mm-hm". ``"cancel"``: the first sound ends the reply.
-        hold_speech_s: Speech over a reply that makes it fall silent.
+        hold_speech_s: Speech over a reply that makes it fall silent; by default one window of the built-in detector.
         interrupt_speech_s: Speech over a reply that ends it.
         resume_silence_s: Silence after which a held reply goes on.
         continue_unheard_turn: When the user goes on speaking before any of the reply was heard, the next call gets the
@@ -69,7 +69,7 @@ class AlgoOptions:
     longest_silence_s: float | None = None
     turn_detector: TurnDetector | Literal["sound", "silence"] = "sound"
     interruption: Interruption = "hold"
-    hold_speech_s: float = 0.06
+    hold_speech_s: float = 0.03
     interrupt_speech_s: float = 0.3
     resume_silence_s: float = 0.5
     continue_unheard_turn: bool = True
