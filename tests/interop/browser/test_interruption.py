@@ -31,6 +31,7 @@ QUESTION = "wuw-corpus-ii/00013/WUWII00013_001.flac"
 REMARK = "picovoice-speech-to-intent/speech/clean/7df4e4a0-b812-4d01-b1aa-8*.flac"
 ALLOWED_MS = 500.0  # bench/interruption.py prints the figure; on a busy machine the two connections differ
 COUGHED_OVER_S = 10.0
+SYLLABLE_S = 0.2  # wherever the detector's windows fall, 0.1 to 0.23 s of this voice hold a reply and do not end it
 
 Talk = Callable[..., tuple[Recording, Tones]]
 
@@ -98,7 +99,7 @@ def speak_over(transport: str, talk: Talk, remark: Samples) -> float:
 def test_a_short_sound_over_a_reply_does_not_end_it(transport: str, sound: str, talk: Talk, remark: Samples) -> None:
     recording, tones = talk(
         transport,
-        cough() if sound == "cough" else first_of(remark, 0.15),
+        cough() if sound == "cough" else first_of(remark, SYLLABLE_S),
         last_turn=1,
         reply_s=COUGHED_OVER_S,
     )
@@ -111,8 +112,7 @@ def test_a_short_sound_over_a_reply_does_not_end_it(transport: str, sound: str, 
     assert recording.turns_of("playback_finished") == [1]
     held = recording.turns_of("reply_held")
     assert held == recording.turns_of("reply_resumed")
-    # Whether 0.15 s of a voice last long enough to hold the reply depends on where the detector's windows fall.
-    assert held in ([[], [1]] if sound == "syllable" else [[]]), "the scene is not what it should be"
+    assert held == ([1] if sound == "syllable" else []), "the scene is not what it should be"
     assert (lasted_s - heard_s > 0.2) == bool(held), "what is held is silent"
     assert abs(heard_s - COUGHED_OVER_S) < 0.2, "the reply was not heard out"
     assert tones.closed == []
