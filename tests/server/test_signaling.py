@@ -386,6 +386,18 @@ def test_a_further_offer_of_the_same_client_restarts_ice_under_the_same_session(
     run(scenario)
 
 
+def test_no_network_needs_so_many_restarts() -> None:
+    async def scenario(desk: Desk) -> None:
+        offer = {"type": "offer", "webrtc_id": "a", "sdp": CLIENT}
+        await desk.signaling.handle(offer)
+        answers = [await desk.signaling.handle(offer) for _ in range(20)]
+        assert "sdp" in answers[0]
+        assert error_of(answers[-1]) == "too_many_offers"
+        assert "a" in desk.host.sessions
+
+    play(scenario)
+
+
 def test_another_client_cannot_take_over_a_session_by_its_id() -> None:
     async def scenario(desk: Desk) -> None:
         await desk.offer("k", CLIENT)

@@ -8,7 +8,8 @@ A refusal is no HTTP error: clients of FastRTC expect status 200 and ``{"status"
 ``concurrency_limit_reached``   all places are taken; ``meta.limit`` says how many there are
 ``connection_already_exists``   the ``webrtc_id`` is in use, and the offer comes from another client
 ``reserved_id``                 a client chose an id of the form that only the server makes
-``too_many_offers``             more offers than ``Limits.offers_per_s``, of all clients together
+``too_many_offers``             more offers than ``Limits.offers_per_s``, of all clients together; or more ICE restarts
+                                of one connection than any network needs
 ``too_many_candidates``         more candidates for one connection than any network has
 ``server_overloaded``           the process takes more memory than ``Limits.max_memory_mb``
 ``server_draining``             the server is about to stop and takes no new sessions
@@ -71,6 +72,8 @@ logger = logging.getLogger(__name__)
 
 MAX_EARLY_CANDIDATES = 64
 MAX_CANDIDATES = 256
+RESTARTS_PER_S = 0.5
+RESTART_BURST = 10
 FAREWELL_S = 0.1
 # A long message on the data channel counts as several: at 100 a second, a megabyte.
 BYTES_PER_MESSAGE = 10_000
@@ -172,6 +175,8 @@ class Signaling:
             raise SignalingError("unsupported_track", detail=detail)
         known = self._calls.get(offer.webrtc_id)
         if known is not None and known.peer is not None and known.client & fingerprints(offer.sdp):
+            if not known.restarts.take():
+                raise SignalingError("too_many_offers")
             known.renew(visitor.token)
             return await self._restart(known.peer, offer)
         webrtc_id = self._host.session_id(offer.webrtc_id)
@@ -278,6 +283,7 @@ class WebRtcCall:
 
     Attributes:
         candidates: How many the client has sent.
+        restarts: Of ICE, that it may still ask for.
     """
 
     def __init__(
@@ -303,6 +309,7 @@ class WebRtcCall:
         self.client = client
         self.token = token
         self.candidates = 0
+        self.restarts = Meter(RESTARTS_PER_S, RESTART_BURST)
         self.peer: AnsweringPeer | None = None
 
     def renew(self, token: str | None) -> None:
