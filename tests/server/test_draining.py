@@ -116,6 +116,27 @@ def test_sigterm_is_given_back() -> None:
     asyncio.run(scenario())
 
 
+def test_a_drain_that_fails_keeps_nobody_from_stopping() -> None:
+    import asyncio
+
+    async def scenario() -> None:
+        termination, stopped = Termination(), asyncio.Event()
+        before = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+
+        async def drain() -> None:
+            raise RuntimeError("a session did not close")
+
+        try:
+            async with termination.draining(drain):
+                asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+                os.kill(os.getpid(), signal.SIGTERM)
+                await asyncio.wait_for(stopped.wait(), 20)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    asyncio.run(scenario())
+
+
 SERVED = """
 import asyncio, sys, uvicorn
 from fastapi import FastAPI

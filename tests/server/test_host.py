@@ -10,9 +10,11 @@ import pytest
 import fastrtc.handlers.reply_on_stopwords
 import fastrtc.server.host
 from fastrtc import ReplyOnPause, ReplyOnStopWords
+from fastrtc.context import Context
 from fastrtc.errors import MissingExtraError, SignalingError
 from fastrtc.handlers.generator import generator_handler
 from fastrtc.server.host import SessionHost
+from fastrtc.transports.memory import MemoryLink
 
 TIMEOUT_S = 20.0
 
@@ -152,3 +154,22 @@ def test_a_wake_word_engine_needs_no_recogniser(monkeypatch: pytest.MonkeyPatch)
     handler = ReplyOnStopWords(reply, ["alexa"], wake_word_engine="pymicro-wakeword")
     host = SessionHost(handler, concurrency_limit=1, time_limit_s=None)
     assert isinstance(asyncio.run(host.new_handler()), ReplyOnStopWords)
+
+
+def test_a_connection_that_cannot_be_closed_keeps_no_other_open(caplog: pytest.LogCaptureFixture) -> None:
+    class Stuck(MemoryLink):
+        async def close(self) -> None:
+            raise ValueError("the engine fails")
+
+    async def scenario() -> None:
+        host = SessionHost(ReplyOnPause(reply), concurrency_limit=5, time_limit_s=None)
+        good = MemoryLink()
+        for name, link in (("stuck", Stuck()), ("good", good)):
+            host.open(name, ReplyOnPause(reply), link, Context(name))
+        async with asyncio.timeout(TIMEOUT_S):
+            await host.close_all("server_shutdown")
+        assert good.closed
+        assert not host.sessions
+
+    asyncio.run(scenario())
+    assert "the engine fails" in caplog.text

@@ -201,7 +201,10 @@ class SessionHost:
 
     async def close_all(self, reason: str) -> None:
         """End every session; returns when all are shut down."""
-        await asyncio.gather(*(session.close(reason) for session in list(self.sessions.values())))
+        closing = (session.close(reason) for session in list(self.sessions.values()))
+        for error in await asyncio.gather(*closing, return_exceptions=True):
+            if isinstance(error, BaseException):
+                logger.error("a session did not close as it should", exc_info=error)
         await self.sessions.dropped()
         if self._tasks:
             await asyncio.wait(self._tasks)

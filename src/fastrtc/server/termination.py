@@ -68,8 +68,10 @@ class Termination:
 
     async def _drain_all(self, number: int) -> None:
         logger.info("SIGTERM: no new sessions; waiting for those that run")
-        await asyncio.gather(*(drain() for drain in list(self._drains)))
-        self._pass_on(number, None)
+        try:
+            await asyncio.gather(*(drain() for drain in list(self._drains)))
+        finally:
+            self._pass_on(number, None)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         before = self._before
