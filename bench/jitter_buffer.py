@@ -1,11 +1,12 @@
 """How fast the jitter buffer comes down after a bad moment, with our setting and with libwebrtc's own, as JSON.
 
-    python bench/jitter_buffer.py [--only jitter-100 stall-8]
+    python bench/jitter_buffer.py [--only jitter-100 stall-8] [--runs 1] [--trial STRING]
 
-A caller speaks to a peer of the engine through a UDP relay that impairs both directions for 20 s (``_udp_relay.py``).
-``delay_ms`` is from saying to reading it, in the bad time without its first five seconds; ``after_ms`` four to eight
-seconds after the network has become good again; ``concealed_ms`` is how much sound was made up. Each run is a process
-of its own, because libwebrtc fixes its field trials at the first connection.
+A caller says recorded speech, without long pauses, to a peer of the engine through a UDP relay that impairs both
+directions for 20 s (``_udp_relay.py``). ``delay_ms`` is from saying to reading it, in the bad time without its first
+five seconds; ``after_ms`` four to eight seconds after the network has become good again, ``later_ms`` eight to twelve;
+``concealed_ms`` is how much sound was made up. Each run is a process of its own, because libwebrtc fixes its field
+trials at the first connection; with several the medians are printed. ``--trial`` adds another setting.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import Any
 import numpy as np
 from _recovered import Heard, pieces_of
 from _udp_relay import CLEAN, Impairment, Relay
-from engine_bare import _Clock, _Voice, _Watcher, machine
+from engine_bare import _Clock, _Watcher, machine
+from impairments import speech
 
 from fastrtc.transports.webrtc.engine import PeerOptions, load_engine
 
@@ -38,24 +40,31 @@ CASES = {
     "stall-3": Impairment(stall_every_s=3.0),
     "stall-8": Impairment(stall_every_s=8.0),
 }
-CLEAN_S, BAD_S, AFTER_S = 3.0, 20.0, 9.0
+CLEAN_S, BAD_S, AFTER_S = 3.0, 20.0, 13.0
 
 
 def main() -> int:
     """Run every case with both settings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--trial", help="field trials, as in WRTC_FIELD_TRIALS")
     parser.add_argument("--one", choices=CASES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(asyncio.run(measure(CASES[options.one]))))
         return 0
+    settings = SETTINGS | ({options.trial: {"WRTC_FIELD_TRIALS": options.trial}} if options.trial else {})
     rows = []
     for case in options.only:
-        for name, trials in SETTINGS.items():
+        for name, trials in settings.items():
             command = [sys.executable, __file__, "--one", case]
-            done = subprocess.run(command, env={**os.environ, **trials}, capture_output=True, text=True, check=True)
-            rows.append({"case": case, "setting": name, **json.loads(done.stdout)})
+            runs = []
+            for _ in range(options.runs):
+                done = subprocess.run(command, env={**os.environ, **trials}, capture_output=True, text=True, check=True)
+                runs.append(json.loads(done.stdout))
+            figures = {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
+            rows.append({"case": case, "setting": name, **figures})
             sys.stderr.write(json.dumps(rows[-1]) + "\n")
     print(json.dumps({"machine": machine(), "rows": rows}, indent=2))
     return 0
@@ -64,7 +73,7 @@ def main() -> int:
 async def measure(impairment: Impairment) -> dict[str, Any]:
     """One call."""
     engine = load_engine("wrtc")
-    said = _Voice(1, CLEAN_S + BAD_S + AFTER_S).pcm
+    said = speech(CLEAN_S + BAD_S + AFTER_S)
     heard: list[tuple[float, Any]] = []
     state = {"at": 0, "start_s": 0.0}
     with Relay(seed=5) as relay:
@@ -109,6 +118,7 @@ async def measure(impairment: Impairment) -> dict[str, Any]:
         "delay_ms": round(float(np.median(bad)), 1),
         "delay_ms_p95": round(float(np.quantile(bad, 0.95)), 1),
         "after_ms": round(float(np.median(delays_ms(BAD_S + 4.0, BAD_S + 8.0))), 1),
+        "later_ms": round(float(np.median(delays_ms(BAD_S + 8.0, BAD_S + 12.0))), 1),
         "concealed_ms": round(stats.concealed_samples / 48),
     }
 

@@ -51,7 +51,7 @@ def test_wrtc_falls_back_to_its_public_streams_when_the_private_way_is_gone(monk
     assert "public streams" in caplog.text
 
 
-@pytest.mark.parametrize(("given", "kept"), [("", "forget_factor:0.95"), ("Disabled", "Disabled")])
+@pytest.mark.parametrize(("given", "kept"), [("", "forget_factor:0.8"), ("Disabled", "Disabled")])
 def test_the_jitter_buffer_forgets_sooner_unless_the_app_has_chosen_itself(given, kept):
     pytest.importorskip("wrtc")
     name = "WebRTC-Audio-NetEqDelayManagerConfig"

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 JITTER_BUFFER_TRIAL = (
     "WebRTC-Audio-NetEqDelayManagerConfig",
-    "quantile:0.95,forget_factor:0.95,start_forget_weight:2,resample_interval_ms:200",
+    "quantile:0.99,forget_factor:0.8,start_forget_weight:2,resample_interval_ms:200",
 )
 _ENGINE_ERRORS = (wrtc.PythonWebRTCExceptionBase, ValueError, TypeError)
 
