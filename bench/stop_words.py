@@ -66,7 +66,7 @@ OTHERS = [
     "picovoice-wake-word-benchmark/snowboy",
     "wuw-corpus-ii",
 ]
-GAPS_S = (0.0, 0.1, 0.3, 0.8)
+GAPS_S = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
 FRAME = RATE_HZ // 50
 
 

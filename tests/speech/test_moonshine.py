@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,48 @@ def test_it_says_how_sure_it_is(model: MoonshineSTT, speech: Path) -> None:
 
 
 @pytest.mark.speech
+def test_it_says_when_each_word_was_spoken(model: MoonshineSTT, speech: Path) -> None:
+    rate_hz, samples = clip(speech, COMMAND)
+    found = model.transcribe((rate_hz, samples), words=True)
+    assert model.transcribe((rate_hz, samples)).words == ()
+    assert " ".join(word.text for word in found.words) == found.text == WORDS
+    assert all(one.start_s < one.end_s <= two.start_s for one, two in pairwise(found.words))
+
+
+@pytest.mark.speech
+def test_the_times_are_those_of_the_labels(model: MoonshineSTT, speech: Path) -> None:
+    with (speech / "wuw-corpus-ii" / "LABELS.tsv").open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    errors_s = [
+        (word.start_s - float(row["kw_start"]), word.end_s - float(row["kw_end"]))
+        for row in [one for one in rows if one["keyword"] == "operator" and one["kind"] == "keyword in sentence"][:16]
+        for word in model.transcribe(
+            clip(speech, f"wuw-corpus-ii/{row['file'].replace('.wav', '.flac')}"), words=True
+        ).words
+        if word.text.strip(",.?").lower() == "operator"
+    ]
+    assert len(errors_s) >= 8
+    assert np.abs(np.median(errors_s, axis=0)) == pytest.approx([0.0, 0.0], abs=0.05)
+    assert (np.abs(errors_s) <= 0.1).mean(axis=0)[0] >= 0.8
+
+
+@pytest.mark.speech
+def test_times_go_on_from_piece_to_piece(model: MoonshineSTT, speech: Path) -> None:
+    rate_hz, samples = clip(speech, COMMAND)
+    one = np.concatenate([samples, np.zeros(rate_hz, np.int16)])
+    words = model.transcribe((rate_hz, np.tile(one, 5)), words=True).words
+    juices = [word.start_s for word in words if word.text == "juice"]
+    assert np.diff(juices) == pytest.approx([one.size / rate_hz] * 4, abs=0.08)
+
+
+def test_a_model_whose_heads_are_not_known_refuses_times(model: MoonshineSTT, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "model", "moonshine/base")
+    with pytest.raises(ConfigurationError, match="moonshine/base has no times of words: use 'moonshine/tiny'"):
+        model.transcribe((16_000, np.zeros(16_000, np.int16)), words=True)
+    assert model.transcribe((16_000, np.zeros(16_000, np.int16))).words == ()
+
+
+@pytest.mark.speech
 def test_long_audio_is_recognised_in_pieces(model: MoonshineSTT, speech: Path) -> None:
     rate_hz, samples = clip(speech, COMMAND)
     pause = np.zeros(rate_hz, np.int16)
@@ -86,7 +130,8 @@ def test_threads_share_it(model: MoonshineSTT, speech: Path) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 100, 1600])
 def test_nothing_and_almost_nothing_is_no_error(model: MoonshineSTT, size: int) -> None:
-    assert isinstance(model.stt((16_000, np.zeros(size, np.int16))), str)
+    transcript = model.transcribe((16_000, np.zeros(size, np.int16)), words=True)
+    assert " ".join(word.text for word in transcript.words) == transcript.text
 
 
 def test_silence_has_no_words(model: MoonshineSTT) -> None:

@@ -75,7 +75,7 @@ class Attention:
         """A stop word was heard."""
         self.awake = True
         self.after = heard.start if self._options.include_stop_word else heard.end
-        self._rest = RestOfWord(heard.end, self._settings)
+        self._rest = RestOfWord(heard.end, heard.rest, self._settings)
         self._onset = heard.start if self._options.include_stop_word else None
         self._until = heard.end + self._options.timeout_s * self._settings.rate_hz
 

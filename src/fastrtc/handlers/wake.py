@@ -21,9 +21,8 @@ UTTERANCE_S = 3.0  # of speech up to the stop word that may be wanted with it
 LEAD_S, TAIL_S = 0.3, 0.2  # of audio before and after detected speech, so that nothing is cut off
 FORGET_S = 1.0  # of silence after which what is said next has nothing to do with what was said before
 MEMORY_S = 8.0  # how long a recogniser may take before what followed the stop word is lost
-MORE_S = 0.3  # of audio behind that in which a stop word was found, to find its end in
+MORE_S = 0.5  # of audio behind that in which a stop word was found, to find its end in
 EARLIER_S = 0.1  # that the end may lie before what a question without an answer reached to
-REST_S = 0.25  # that what is found may still be too early
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +32,15 @@ class Heard:
     Attributes:
         phrase: It; empty where the recogniser does not say.
         start: Where the speech that holds it began, as far back as was listened to.
-        end: Where it ended.
+        end: Where it ended, and ...
+        rest: ... how many samples later it may have.
         missed: The windows after that, in order.
     """
 
     phrase: str
     start: int
     end: int
+    rest: int
     missed: list[SpeechWindow]
 
 
@@ -158,7 +159,8 @@ class WakeListener:
         def take(end: int) -> None:
             if number == self._round:
                 missed = [window for window in self._windows if window.start >= start + end]
-                self._on_heard(Heard(spotted.phrase, min(spotted.began, start), start + end, missed))
+                rest = round(self._spotter.rest_s * self._rate_hz)
+                self._on_heard(Heard(spotted.phrase, min(spotted.began, start), start + end, rest, missed))
 
         def failed(error: BaseException) -> None:
             self._on_error(error)
@@ -188,16 +190,17 @@ class RestOfWord:
 
     Args:
         end: Where the recogniser says that the word ended.
+        longest: How long the rest may be.
         settings: Of the turn: rate, and what counts as speech.
 
     Attributes:
         end: Where it ended, as far as it is known now.
     """
 
-    def __init__(self, end: int, settings: TurnSettings) -> None:
+    def __init__(self, end: int, longest: int, settings: TurnSettings) -> None:
         self.end = end
         self._release = settings.gate.release
-        self._longest = round(REST_S * settings.rate_hz)
+        self._longest = longest
         self._kept: list[SpeechWindow] | None = []
 
     def take(self, window: SpeechWindow) -> list[SpeechWindow]:

@@ -32,6 +32,8 @@ class MicroSpotter:
         ConfigurationError: It knows no such word.
     """
 
+    rest_s = 0.25
+
     def __init__(self, wanted: StopWords, sensitivity: float) -> None:
         package = _package()
         known = {" ".join(words_of(model.value.replace("_", " "))): model for model in package.Model}

@@ -7,6 +7,7 @@ one token at a time and keeps keys and values of its attention between them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -16,11 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrtc.errors import MissingExtraError
+from fastrtc.speech.ort_format import with_outputs
 from fastrtc.speech.vocabulary import Vocabulary
 
 Float = NDArray[np.float32]
 Past: TypeAlias = dict[str, Float]
 _OF_STATES = "encoder"  # In the names of what the decoder keeps about the audio.
+# The decoder gives the first of these out when it goes on writing, empty; in its place it is made to give the second.
+_EMPTY = "present.{}.encoder.key"
+_ATTENTION = "/model/decoder/layers.{}/encoder_attn/Softmax_output_0"
 
 RATE_HZ = 16_000
 TOKENS_PER_S = 6.5  # no English is spoken faster; a decoder that goes on longer repeats itself
@@ -40,8 +45,8 @@ class MoonshineNet:
 
     def __init__(self, folder: Path) -> None:
         self.vocabulary = Vocabulary(folder / FILES[2])
-        self._encoder = _open(folder / FILES[0])
-        self._decoder = _open(folder / FILES[1])
+        self._encoder = _open((folder / FILES[0]).read_bytes())
+        self._decoder = _open(_with_attention((folder / FILES[1]).read_bytes()))
         inputs = {one.name: one.shape for one in self._decoder.get_inputs()}
         self._past = {name: (shape[1], shape[3]) for name, shape in inputs.items() if name.startswith("past_")}
         outputs = [one.name for one in self._decoder.get_outputs()]
@@ -75,8 +80,36 @@ class MoonshineNet:
 
     def step(self, states: Float, token: int, past: Past | None) -> tuple[Float, Past]:
         """The logarithms of the probabilities of all tokens after one more, shape ``(tokens,)``, and the new past."""
+        logits, new = self._run(states, [token], past)
+        if past is not None:
+            # What the decoder took from the states does not change, and it gives nothing back for it.
+            new = {name: past[name] if _OF_STATES in name else array for name, array in new.items()}
+        row: Float = logits[-1]
+        row -= row.max()
+        row -= np.log(np.exp(row).sum())
+        return row, new
+
+    def attention(self, states: Float, tokens: Sequence[int], past: Past) -> Float:
+        """How much the decoder attends to each state while it writes each token.
+
+        Args:
+            states: Of :meth:`encode`.
+            tokens: What it is made to write.
+            past: What it has kept about the audio.
+
+        Returns:
+            Shape ``(layers, heads, len(tokens) + 1, states)``; the last one is for what follows the tokens.
+        """
+        start = {name: array if _OF_STATES in name else array[:, :, :0] for name, array in past.items()}
+        _, found = self._run(states, [Vocabulary.START, *tokens], start)
+        layers = len(self._past) // 4  # A key and a value of what is written, and of the audio.
+        keys = (_EMPTY.format(layer).replace("present", "past_key_values") for layer in range(layers))
+        return np.concatenate([found[key] for key in keys])
+
+    def _run(self, states: Float, tokens: Sequence[int], past: Past | None) -> tuple[Float, Past]:
+        """What it gives for tokens, shape ``(tokens, vocabulary)``, and the rest by the names of its inputs."""
         feed = {
-            "input_ids": np.array([[token]]),
+            "input_ids": np.array([tokens]),
             "encoder_hidden_states": states[None],
             # The network takes every 384th value of a mask that is meant for samples; a single one holds for all.
             "encoder_attention_mask": np.ones((1, 1), np.int64),
@@ -84,14 +117,7 @@ class MoonshineNet:
             **(past or self._nothing(len(states))),
         }
         logits, *present = self._decoder.run(None, feed)
-        new = dict(zip(self._present, present, strict=True))
-        if past is not None:
-            # What the decoder took from the states does not change, and it gives nothing back for it.
-            new = {name: past[name] if _OF_STATES in name else array for name, array in new.items()}
-        row: Float = logits[0, -1]
-        row -= row.max()
-        row -= np.log(np.exp(row).sum())
-        return row, new
+        return logits[0], dict(zip(self._present, present, strict=True))
 
     def _nothing(self, states: int) -> Past:
         return {
@@ -139,6 +165,16 @@ class Writing:
         places = [at for at, token in enumerate(self.tokens) if at == 0 or known.starts_word(token)]
         return places if len(self.tokens) == len(self._rows) else [*places, len(self.tokens)]
 
+    def attention(self, tokens: Sequence[int]) -> Float:
+        """What the decoder attends to while it writes these tokens: :meth:`MoonshineNet.attention`.
+
+        Raises:
+            IndexError: Nothing is written yet.
+        """
+        if self._past is None:
+            raise IndexError("the decoder knows nothing of the audio before it has written a token")
+        return self._net.attention(self._states, tokens, self._past)
+
     def log_of(self, tokens: Sequence[int], place: int, worst: float) -> float:
         """The logarithm of the probability of ``tokens`` after what is written before ``place``.
 
@@ -159,7 +195,13 @@ class Writing:
         return total
 
 
-def _open(file: Path) -> Any:
+def _with_attention(model: bytes) -> bytes:
+    """A decoder that gives what it attends to: in the branch that is taken when it goes on writing."""
+    layers = itertools.takewhile(lambda layer: _ATTENTION.format(layer).encode() in model, itertools.count())
+    return with_outputs(model, "then_branch", {_EMPTY.format(layer): _ATTENTION.format(layer) for layer in layers})
+
+
+def _open(model: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
@@ -169,4 +211,4 @@ def _open(file: Path) -> Any:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

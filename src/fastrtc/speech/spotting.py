@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrtc.audio import PCM, audio_to_float32
+from fastrtc.speech import alignment
 from fastrtc.speech.moonshine import MoonshineSTT, samples_of
 from fastrtc.speech.moonshine_net import RATE_HZ, Writing
 from fastrtc.speech.protocol import SpeechToText
@@ -21,10 +22,12 @@ NEVER = -100.0
 MARGIN = 1.0  # two spellings together are at most this much more probable than the better one of them
 SHORTEST_S = 0.1  # of audio that can hold a word
 
-# Where a stop word ends. Chosen on "computer", "jarvis", "view glass" and "smart mirror" with a command behind them.
+EARLY = 2.0  # of a logarithm against an end where the stop word was not yet found
+ATTENTION_REST_S, CUT_REST_S = 0.1, 0.25  # that an end may be too early
+
+# Where a stop word ends, by cutting. Chosen on "computer", "jarvis", "view glass" and "smart mirror".
 CUT_S = 0.06  # between two places where the audio is cut off to see whether it still holds the word
 SURER, SURER_SHARE = 1.0, 0.2  # of a logarithm that may still be gained when a word is as good as complete
-HOP_MS = 5
 AROUND_MS = 250
 PAUSE_MS, PAUSE_DB = 120, 25.0  # A pause; the closure of a "t" is shorter.
 LAST_MS, LAST_SPREAD_MS, LONGEST_LAST_MS = 130, 60, 300
@@ -33,7 +36,13 @@ SILENCE_DB = -80.0
 
 
 class Spotter(Protocol):
-    """Looks for stop words in pieces of speech; called away from the media clock, one call at a time."""
+    """Looks for stop words in pieces of speech; called away from the media clock, one call at a time.
+
+    Attributes:
+        rest_s: How much earlier than the stop word's last sound :meth:`end_of` may be, in seconds.
+    """
+
+    rest_s: float
 
     def spot(self, rate_hz: int, audio: PCM) -> str | None:
         """The stop word in the newest seconds of what is being said, as the app wrote it; None if there is none."""
@@ -59,6 +68,8 @@ class TextSpotter:
         wanted: The stop words.
         detected: Whether a text holds one; None: by ``wanted``.
     """
+
+    rest_s = CUT_REST_S
 
     def __init__(
         self, recogniser: SpeechToText, wanted: StopWords, detected: Callable[[str], bool] | None = None
@@ -98,6 +109,7 @@ class MoonshineSpotter:
     """
 
     def __init__(self, model: MoonshineSTT, wanted: StopWords, sensitivity: float) -> None:
+        self.rest_s = ATTENTION_REST_S if model.tells_times else CUT_REST_S
         self._model = model
         self._wanted = wanted
         nothing = model.write(np.zeros(RATE_HZ, np.float32))
@@ -120,9 +132,24 @@ class MoonshineSpotter:
         return None
 
     def end_of(self, rate_hz: int, audio: PCM, phrase: str, known: int) -> int:
-        """From where its probability is nearly what it is in the end, on to where its last sound ends."""
+        """Where the decoder looks for what follows, when it is made to write the stop word where it fits best."""
         samples = samples_of((rate_hz, audio))
         scale = rate_hz / RATE_HZ
+        writing = self._write(samples)
+        if writing is None:
+            return len(audio)
+        if not self._model.tells_times:
+            return min(len(audio), round(self._end_by_cutting(samples, phrase, round(known / scale)) * scale))
+        spellings, _ = self._phrases[phrase]
+        _, place, tokens = max(
+            (writing.log_of(tokens, place, NEVER), place, tokens) for place in writing.starts for tokens in spellings
+        )
+        scores = self._model.beginnings(samples, writing, [*writing.tokens[:place], *tokens])[-1]
+        scores[: round(known / scale) // alignment.STEP] -= EARLY
+        return min(len(audio), round(int(scores.argmax()) * alignment.STEP * scale))
+
+    def _end_by_cutting(self, samples: Float, phrase: str, known: int) -> int:
+        """From where its probability is nearly what it is in the end, on to where its last sound ends."""
         step = round(CUT_S * RATE_HZ)
         whole = self._best(samples, phrase)
         least = whole - SURER - SURER_SHARE * abs(whole)
@@ -130,11 +157,11 @@ class MoonshineSpotter:
         def holds(at: int) -> bool:
             return self._best(samples[:at], phrase) >= least
 
-        first = round(known / scale) + step
+        first = known + step
         if first < samples.size and holds(first):
             first = step  # It was there before it was found.
         cut = _first_of_two(range(first, samples.size, step), holds, min(first, samples.size))
-        return min(len(audio), round(_end_of_sound(samples, RATE_HZ, cut) * scale))
+        return _end_of_sound(samples, RATE_HZ, cut)
 
     def _best(self, samples: Float, phrase: str) -> float:
         writing = self._write(samples)
@@ -197,18 +224,17 @@ def _end_of_sound(samples: Float, rate_hz: int, cut: int) -> int:
     At the next pause, if there is one; else at the weakest place near ``LAST_MS`` later, which is how long the end of a
     word takes after it has been recognised.
     """
-    hop = rate_hz * HOP_MS // 1000
-    sharp = np.diff(samples, prepend=samples[:1]) ** 2
-    level = 10 * np.log10(np.convolve(sharp, np.ones(4 * hop) / (4 * hop), "same")[::hop] + 1e-10)
+    hop = rate_hz * alignment.STEP_MS // 1000
+    level = alignment.loudness(samples, rate_hz)
     at = min(cut // hop, level.size - 1)
-    reach = min(level.size, at + LONGEST_LAST_MS // HOP_MS)
-    loudest = level[max(0, at - AROUND_MS // HOP_MS) : at + 10].max()
+    reach = min(level.size, at + LONGEST_LAST_MS // alignment.STEP_MS)
+    loudest = level[max(0, at - AROUND_MS // alignment.STEP_MS) : at + 10].max()
     low = level < max(loudest - PAUSE_DB, SILENCE_DB)
-    pause = PAUSE_MS // HOP_MS
+    pause = PAUSE_MS // alignment.STEP_MS
     for first in range(max(0, at - 6), reach):
         if first + pause <= low.size and low[first : first + pause].all():
             return first * hop
     places = np.arange(at, reach)
-    late = ((places - at) * HOP_MS - LAST_MS) / LAST_SPREAD_MS
+    late = ((places - at) * alignment.STEP_MS - LAST_MS) / LAST_SPREAD_MS
     smooth = np.convolve(level, np.ones(6) / 6, "same")[places]
     return int(places[(smooth + FAR_DB * late**2).argmin()]) * hop
