@@ -20,6 +20,7 @@ from fastrtc.demos.partner import RulePartner, calculate
         ("ten divided by three", "3.33"),
         ("twenty-one plus 4 times 2", "29"),
         ("five divided by zero", "more than I can say, because nothing can be divided by zero"),
+        (" times ".join(["999999999"] * 40), "more than I can say"),
         ("one two three", None),
         ("the five of them", None),
         ("plus", None),
@@ -80,3 +81,9 @@ def test_coffee_and_everything_else() -> None:
     assert house.obey("Can I have two americanos?") == "One americano, coming up."
     assert house.obey("Turn on the radio") == "I heard: Turn on the radio. I only know a few rules; ask what I can do."
     assert house.lights == {}
+
+
+def test_whatever_is_typed_is_answered() -> None:
+    partner = RulePartner()
+    for said in ("9" * 5_000 + " plus 1", "one plus " * 100_000, "say " + "a" * 100_000):
+        assert len(partner.reply(said)) <= 1_100

@@ -45,6 +45,7 @@ STORY = (
     "back every evening, to say good night to the telephone. And the telephone always answered with the same tone, a "
     "little softer."
 )
+LONGEST = 1_000
 ABILITIES = (
     "I can tell the time and the date, calculate, repeat after you, and remember your name. Ask me for a story, and "
     "interrupt it."
@@ -101,6 +102,8 @@ class RulePartner:
 
     def reply(self, said: str) -> str:
         """The answer to what was said."""
+        # Nobody says more in one breath; what is typed may be anything.
+        said = said[:LONGEST]
         heard = re.sub(r"[^\w\s'+*/.-]", " ", said.casefold()).strip(" .")
         result = calculate(heard)
         if result is not None:
@@ -136,9 +139,11 @@ def calculate(heard: str) -> str | None:
     if not re.fullmatch(r"\d+(?:\.\d+)?(?:[+*/-]\d+(?:\.\d+)?)+", terms):
         return None
     try:
-        value = _value(ast.parse(terms, mode="eval").body)
+        value = float(_value(ast.parse(terms, mode="eval").body))
     except ZeroDivisionError:
         return "more than I can say, because nothing can be divided by zero"
+    except OverflowError:
+        return "more than I can say"
     return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
