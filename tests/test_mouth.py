@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastrtc.audio import PCM
-from fastrtc.mouth import Mouth
+from fastrtc.mouth import ACKNOWLEDGED_WITHIN_TICKS, Mouth
 from fastrtc.playout import FADE_MS
 from fastrtc.transports.memory import MemoryLink
 
@@ -52,10 +52,14 @@ class Client(MemoryLink):
 class Audience:
     def __init__(self) -> None:
         self.told: list[tuple[str, int]] = []
+        self.firsts: list[tuple[int, float, bool]] = []
         self.heard: dict[int, float] = {}
 
     def audible(self, turn: int) -> None:
         self.told.append(("audible", turn))
+
+    def heard_first(self, turn: int, ago_s: float, acknowledged: bool) -> None:
+        self.firsts.append((turn, round(ago_s, 3), acknowledged))
 
     def heard_out(self, turn: int, heard_s: float) -> None:
         self.told.append(("heard_out", turn))
@@ -298,3 +302,59 @@ def test_after_a_flush_only_what_was_heard_counts(act: str) -> None:
     if act == "hold":
         room.tick(10)
     assert room.mouth.cancel(1) == pytest.approx(truth, abs=0.021)
+
+
+def test_the_first_sound_is_heard_after_the_connections_delay() -> None:
+    room = Room(delay_ms=60.0).say(1, 20).tick(3)
+    assert room.audience.firsts == []
+    assert room.tick().audience.firsts == [(1, 0.0, False)]
+    assert room.tick(30).audience.firsts == [(1, 0.0, False)]
+
+
+def test_a_client_that_acknowledges_says_when_the_first_sound_was_heard() -> None:
+    room = Room(lead_ms=200, delay_ms=40.0).say(1, 30).tick(8)
+    assert room.audience.firsts == []
+    room.mouth.acknowledge(1, 0.0)
+    room.mouth.acknowledge(1, 60.0)
+    room.mouth.acknowledge(1, 160.0)
+    assert room.tick(40).audience.firsts == [(1, 0.06, True)]
+
+
+def test_a_client_that_never_acknowledges_is_waited_for_once() -> None:
+    room = Room(lead_ms=200, delay_ms=40.0).say(1, 30).tick(2 + ACKNOWLEDGED_WITHIN_TICKS)
+    assert room.audience.firsts == []
+    assert room.tick().audience.firsts == [(1, 0.3, False)]
+    room.tick(40).say(2, 30).tick(3)
+    assert room.audience.firsts[1:] == [(2, 0.0, False)]
+
+
+def test_a_client_that_once_acknowledged_is_waited_for_again() -> None:
+    room = Room(lead_ms=200, delay_ms=40.0).say(1, 30).tick(2)
+    room.mouth.acknowledge(1, 20.0)
+    room.tick(50).say(2, 30).tick(10)
+    room.mouth.acknowledge(2, 100.0)
+    assert room.audience.firsts == [(1, 0.02, True), (2, 0.1, True)]
+
+
+def test_a_reply_that_is_held_before_it_was_heard_is_heard_when_it_goes_on() -> None:
+    room = Room(lead_ms=200, delay_ms=100.0, clears=True).say(1, 30).tick(2)
+    room.mouth.hold()
+    assert room.tick(50).audience.firsts == []
+    room.mouth.resume()
+    assert room.tick(5).audience.firsts == []
+    assert room.tick(ACKNOWLEDGED_WITHIN_TICKS + 1).audience.firsts == [(1, 0.3, False)]
+
+
+@pytest.mark.parametrize(("ticks", "told"), [(2, []), (6, [(1, 0.06, False)])], ids=["before", "after"])
+def test_what_is_cancelled_was_heard_or_not(ticks: int, told: list[tuple[int, float, bool]]) -> None:
+    room = Room(lead_ms=200, delay_ms=40.0).say(1, 30).tick(ticks)
+    room.mouth.cancel(1)
+    assert room.tick(40).audience.firsts == told
+
+
+def test_a_short_reply_was_heard_before_it_was_heard_out() -> None:
+    room = Room(lead_ms=200, delay_ms=40.0).say(1, 2)
+    room.mouth.playout.finish(1)
+    while ("heard_out", 1) not in room.audience.told:
+        room.tick()
+    assert [first[0] for first in room.audience.firsts] == [1]

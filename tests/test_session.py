@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.outputs import AdditionalOutputs, CloseStream
 from fastrtc.session import Session, SessionSettings
 from fastrtc.transports.memory import MemoryLink
+from fastrtc.turns.options import AlgoOptions
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_thread_left")]
 
@@ -635,6 +637,42 @@ async def test_the_client_says_what_it_has_played() -> None:
         host.session.receive_message(json.dumps({"type": "stop_reply"}))
         interrupted = await host.event("reply_interrupted", turn=1)
         assert interrupted["heard_s"] == pytest.approx(0.123)
+
+
+async def test_the_client_says_when_it_began_to_play() -> None:
+    def endless(audio: Any) -> Iterator[Any]:
+        while True:
+            yield tone(1)
+
+    async with Host(replier(endless), lead_ms=400, make_link=partial(Wire, delay_ms=1000.0 * TIMEOUT_S)) as host:
+        host.speak()
+        sent = await host.event("first_audio", turn=1)
+        host.session.receive_message(json.dumps({"type": "playout", "data": {"turn": 1, "played_ms": 20}}))
+        heard = await host.event("playback_started", turn=1)
+    assert heard["acknowledged"]
+    wait = heard["latency_ms"]
+    assert wait["playout"] == pytest.approx(1000 * (heard["at_s"] - sent["at_s"]), abs=0.2)
+    assert wait["total"] == pytest.approx(
+        sum(wait[part] for part in ("decision", "call", "first_yield", "playout")), abs=1
+    )
+
+
+async def test_what_is_taken_back_is_not_answered() -> None:
+    calls: list[int] = []
+
+    def reply(audio: Any) -> Iterator[Any]:
+        calls.append(audio[1].size)
+        yield tone(1)
+
+    async with Host(replier(reply, algo_options=AlgoOptions(turn_detection="manual"))) as host:
+        host.speak()
+        await host.event("user_stopped_speaking")
+        host.session.receive_message(json.dumps({"type": "discard_turn"}))
+        await host.event("turn_discarded")
+        host.session.receive_message(json.dumps({"type": "trigger_response"}))
+        await host.event("turn_committed", turn=1)
+        await host.until(lambda: bool(calls))
+    assert calls == [0]
 
 
 async def test_any_other_text_is_confirmed() -> None:

@@ -33,6 +33,13 @@ class UserStoppedSpeaking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnDiscarded:
+    """What the user has said since the last turn was taken back (``discard_turn``) and will not be answered."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserTranscript:
     """What the user says, as text (with ``captions``).
 
@@ -87,12 +94,31 @@ class FirstAudio:
 
     Attributes:
         latency_ms: Parts of the wait, in milliseconds: ``decision`` (end of speech to commit), ``call`` (commit to the
-            function being called), ``first_yield`` (call to first audio), ``total``.
+            function being called), ``first_yield`` (call to first audio sent), ``total``. When it is heard is
+            :class:`PlaybackStarted`.
     """
 
     turn: int
     at_s: float
     latency_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackStarted:
+    """The user heard the first sound of the reply, at ``at_s``. A reply cut off before that has no such event.
+
+    It comes after that moment, by as long as a client that buffers may take to acknowledge it (0.3 s).
+
+    Attributes:
+        latency_ms: The parts of :class:`FirstAudio`, and ``playout`` (first audio sent to heard); ``total`` ends here.
+        acknowledged: Whether the client said so (WebSocket clients that send ``playout``); else it is the estimate of
+            the connection's delay.
+    """
+
+    turn: int
+    at_s: float
+    latency_ms: dict[str, float] = field(default_factory=dict)
+    acknowledged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,10 +186,12 @@ Event: TypeAlias = (
     SessionStarted
     | UserStartedSpeaking
     | UserStoppedSpeaking
+    | TurnDiscarded
     | UserTranscript
     | TurnCommitted
     | ReplyStarted
     | FirstAudio
+    | PlaybackStarted
     | ReplyHeld
     | ReplyResumed
     | ReplyInterrupted
@@ -177,10 +205,12 @@ _NAMES: dict[type[Any], str] = {
     SessionStarted: "session_started",
     UserStartedSpeaking: "user_started_speaking",
     UserStoppedSpeaking: "user_stopped_speaking",
+    TurnDiscarded: "turn_discarded",
     UserTranscript: "user_transcript",
     TurnCommitted: "turn_committed",
     ReplyStarted: "reply_started",
     FirstAudio: "first_audio",
+    PlaybackStarted: "playback_started",
     ReplyHeld: "reply_held",
     ReplyResumed: "reply_resumed",
     ReplyInterrupted: "reply_interrupted",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from fastrtc.audio import PCM
 from fastrtc.clock import TICK_MS
 from fastrtc.link import MediaLink
 from fastrtc.playout import Playout
+
+ACKNOWLEDGED_WITHIN_TICKS = 15
+"""How long after it should have been heard the client may still say when it was."""
 
 
 class Audience(Protocol):
@@ -19,9 +23,21 @@ class Audience(Protocol):
         """Its first audio went out."""
         ...
 
+    def heard_first(self, turn: int, ago_s: float, acknowledged: bool) -> None:
+        """Its first sound was heard ``ago_s`` seconds ago: as the client says, or by the connection's delay."""
+        ...
+
     def heard_out(self, turn: int, heard_s: float) -> None:
         """All of it has been heard."""
         ...
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """The first sound of a turn, on its way; ``due`` is the tick at which it should be heard, None while taken back."""
+
+    turn: int
+    due: int | None
 
 
 class Mouth:
@@ -43,6 +59,9 @@ class Mouth:
         self._ahead = 0
         self._sent: deque[tuple[int, PCM]] = deque(maxlen=max(1, self._lead_ticks))
         self._announced: int | None = None
+        self._arrival: _Arrival | None = None
+        # A client that buffers may say what it has played: one that once did is waited for, one that did not is not.
+        self._patience_ticks = ACKNOWLEDGED_WITHIN_TICKS if self._lead_ticks else 0
         self._leaving: list[tuple[int, int]] = []
         self._tick = 0
         self._acknowledged_s: dict[int, float] = {}
@@ -69,8 +88,13 @@ class Mouth:
             if turn != self._announced and turn:
                 self._announced = turn
                 self._audience.audible(turn)
+                self._arrival = _Arrival(turn, None)
+            if self._arrival is not None and self._arrival.due is None and self._arrival.turn == turn:
+                delay_ticks = round(self._link.playout_delay_ms() / TICK_MS)
+                self._arrival.due = self._tick + self._ahead - 1 + delay_ticks
         if not wrote and not self._ahead:
             self._link.write(None)
+        self._note_arrival()
         self._see_off()
 
     def hold(self) -> None:
@@ -90,6 +114,7 @@ class Mouth:
     def cancel(self, turn: int) -> float:
         """Drop a turn's audio for good; the seconds of it that were heard."""
         heard_s = self.heard_s(turn)
+        self._settle_arrival(turn)
         self.playout.cancel(turn)
         if self._link.flush():
             self.playout.drop_fade()
@@ -113,7 +138,13 @@ class Mouth:
     def acknowledge(self, turn: int, played_ms: float) -> None:
         """The client says how much of a turn it has played."""
         limit_s = self.playout.taken_samples(turn) / self.rate_hz
-        self._acknowledged_s = {turn: min(max(0.0, played_ms / 1000), limit_s)}
+        played_s = min(max(0.0, played_ms / 1000), limit_s)
+        self._acknowledged_s = {turn: played_s}
+        if played_s > 0.0:
+            self._patience_ticks = ACKNOWLEDGED_WITHIN_TICKS
+            if self._arrival is not None and self._arrival.turn == turn:
+                self._arrival = None
+                self._audience.heard_first(turn, played_s, True)
 
     def _take_back(self, ticks: list[tuple[int, PCM]]) -> None:
         self.playout.put_back(ticks)
@@ -131,6 +162,25 @@ class Mouth:
             self._tap(None)
         self._sent.clear()
         self._ahead = 0
+        if self._arrival is not None and self._arrival.due is not None and self._arrival.due > self._tick:
+            self._arrival.due = None
+
+    def _note_arrival(self) -> None:
+        """Take the first sound for heard when it should have been, and the client has had time to say more."""
+        arrival = self._arrival
+        if arrival is not None and arrival.due is not None and arrival.due + self._patience_ticks <= self._tick:
+            if not self._acknowledged_s:
+                self._patience_ticks = 0
+            self._settle_arrival(arrival.turn)
+
+    def _settle_arrival(self, turn: int) -> None:
+        """Say now, by the estimate, whether a turn's first sound was heard, because the turn is about to end."""
+        arrival = self._arrival
+        if arrival is None or arrival.turn != turn:
+            return
+        self._arrival = None
+        if arrival.due is not None and arrival.due <= self._tick:
+            self._audience.heard_first(turn, (self._tick - arrival.due) * TICK_MS / 1000, False)
 
     def _see_off(self) -> None:
         for turn in self.playout.finished_turns():
@@ -139,4 +189,5 @@ class Mouth:
         while self._leaving and self._leaving[0][0] <= self._tick:
             _, turn = self._leaving.pop(0)
             if not self.playout.is_cancelled(turn):
+                self._settle_arrival(turn)
                 self._audience.heard_out(turn, self.playout.taken_samples(turn) / self.rate_hz)

@@ -195,6 +195,8 @@ class Session:
                 self.post(lambda: self._driver.mute(muted))
             case wire.PlayoutReport(turn, played_ms):
                 self.post(lambda: self._mouth.acknowledge(turn, played_ms))
+            case wire.DiscardTurn():
+                self.discard_turn()
             case wire.StopReply():
                 self.post(lambda: self._driver.interrupt("client"))
             case wire.FreeText():
@@ -207,6 +209,10 @@ class Session:
     def trigger_response(self) -> None:
         """Reply now; any thread."""
         self.post(self._driver.trigger)
+
+    def discard_turn(self) -> None:
+        """Take back what the user has said since the last turn; any thread."""
+        self.post(self._driver.discard)
 
     def press_key(self, digit: str) -> None:
         """The caller pressed a key of the telephone; app loop."""
@@ -313,6 +319,10 @@ class Session:
     def audible(self, turn: int) -> None:
         """The first audio of a turn went out."""
         self._driver.reply_audible(turn)
+
+    def heard_first(self, turn: int, ago_s: float, acknowledged: bool) -> None:
+        """The first sound of a turn was heard."""
+        self._driver.reply_heard(turn, ago_s, acknowledged)
 
     def heard_out(self, turn: int, heard_s: float) -> None:
         """All audio of a turn has been heard."""

@@ -387,22 +387,24 @@ class Stream:
 
     def clean_up(self, webrtc_id: str) -> None:
         """End a session. Any thread; an unknown id is ignored."""
-        session = self._host.sessions.get(webrtc_id)
-        if session is not None:
+        if (session := self._host.sessions.get(webrtc_id)) is not None:
             session.on_loop(lambda: self._host.spawn(session.close("cleaned_up"), "fastrtc-clean-up"))
 
     def trigger_response(self, webrtc_id: str) -> None:
         """Have a session answer now, without waiting for a pause. Any thread; an unknown id is ignored."""
-        session = self._host.sessions.get(webrtc_id)
-        if session is not None:
+        if (session := self._host.sessions.get(webrtc_id)) is not None:
             session.trigger_response()
+
+    def discard_turn(self, webrtc_id: str) -> None:
+        """Have a session forget what its user has said since the last turn. Any thread; an unknown id is ignored."""
+        if (session := self._host.sessions.get(webrtc_id)) is not None:
+            session.discard_turn()
 
     async def update_connection(self, webrtc_data: str | WebRTCData, desired_state: Literal["closed"]) -> None:
         """Ask a session's client to bring its connection into a state."""
         from fastrtc.wire.messages import create_message
 
-        session = self._host.sessions.get(_id_of(webrtc_data))
-        if session is not None:
+        if (session := self._host.sessions.get(_id_of(webrtc_data))) is not None:
             session.link.send(create_message("update_connection", desired_state))
 
     def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:

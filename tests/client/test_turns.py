@@ -44,7 +44,8 @@ def test_turns_by_the_servers_events():
         event(2.35, "first_audio", 1, latency_ms={"decision": 300.0, "total": 310.0}),
         event(3.4, "reply_interrupted", 1),
         event(5.3, "turn_committed", 2),
-        event(5.35, "first_audio", 2),
+        event(5.35, "first_audio", 2, latency_ms={"total": 310.0}),
+        event(5.6, "playback_started", 2, latency_ms={"playout": 140.0, "total": 450.0}),
         event(8.3, "first_audio", 3),
     )
     record = CallRecord(
@@ -56,6 +57,7 @@ def test_turns_by_the_servers_events():
     assert first.latency_ms == {"decision": 300.0, "total": 310.0}
     assert (second.number, second.user_end_s, second.reply_start_s, second.reply_end_s) == (2, 5.0, 5.5, 7.8)
     assert not second.interrupted
+    assert second.latency_ms == {"playout": 140.0, "total": 450.0}
 
 
 def test_a_greeting_waits_for_nobody():

@@ -93,6 +93,7 @@ MESSAGES: tuple[Any, ...] = (
     {"type": "mute", "data": True},
     {"type": "playout", "data": {"turn": 3, "played_ms": 420}},
     {"type": "stop_reply"},
+    {"type": "discard_turn"},
     {"type": "handshake"},
     "handshake",
 )

@@ -855,6 +855,7 @@ async def test_events_come_in_their_order() -> None:
         "turn_committed",
         "reply_started",
         "first_audio",
+        "playback_started",
         "playback_finished",
         "session_closed",
     ]

@@ -14,6 +14,7 @@ from fastrtc.events import (
     FirstAudio,
     HandlerFailed,
     PlaybackFinished,
+    PlaybackStarted,
     ReplyHeld,
     ReplyInterrupted,
     ReplyStarted,
@@ -33,6 +34,7 @@ EVENTS = [
     TurnCommitted(turn=1, at_s=2.0, start_s=0.5, end_s=1.8, reason="silence", probability=0.9),
     ReplyStarted(turn=1, at_s=2.01),
     FirstAudio(turn=1, at_s=2.05, latency_ms=LATENCY),
+    PlaybackStarted(turn=1, at_s=2.15, latency_ms=LATENCY | {"playout": 100.0, "total": 350.0}),
     ReplyHeld(turn=1, at_s=2.5),
     ReplyInterrupted(turn=1, at_s=3.01, heard_s=0.9, reason="user"),
     TurnCommitted(turn=2, at_s=5.0, start_s=4.0, end_s=4.8, reason="silence"),
@@ -88,6 +90,8 @@ def test_a_session_is_counted() -> None:
     assert value(registry, "fastrtc_sessions_closed_total", reason="other") == 1
     assert value(registry, "fastrtc_turns_total", reason="silence") == 2
     assert value(registry, "fastrtc_turn_latency_seconds_sum", part="total") == pytest.approx(0.25)
+    assert value(registry, "fastrtc_turn_latency_seconds_sum", part="playout") == pytest.approx(0.1)
+    assert value(registry, "fastrtc_turn_latency_seconds_sum", part="heard") == pytest.approx(0.35)
     assert value(registry, "fastrtc_reply_duration_seconds_count") == 2
     assert value(registry, "fastrtc_reply_duration_seconds_sum") == pytest.approx(3.0)
     assert value(registry, "fastrtc_replies_held_total") == 1
@@ -184,17 +188,20 @@ def test_spans_say_when_what_happened() -> None:
         "fastrtc.turn.decision",
         "fastrtc.turn.call",
         "fastrtc.turn.first_yield",
+        "fastrtc.turn.playout",
         "fastrtc.turn",
         "fastrtc.turn",
         "fastrtc.session",
     ]
-    whole, turn = done[-1], done[3]
+    whole, turn, playout = done[-1], done[4], done[3]
     assert whole.attributes["session.id"] == "abc"
     assert whole.attributes["fastrtc.close_reason"] == "other"
     assert turn.parent.span_id == whole.context.span_id
     assert done[0].parent.span_id == turn.context.span_id
     assert turn.attributes["fastrtc.latency.total_ms"] == 250.0
     assert [child.end_time - child.start_time for child in done[:3]] == [200_000_000, 10_000_000, 40_000_000]
+    assert playout.end_time - playout.start_time == 100_000_000
+    assert playout.end_time - turn.start_time == 350_000_000
     assert "what the user said" not in "".join(span.to_json() for span in done)
     points = {
         metric.name: metric

@@ -38,6 +38,7 @@ client_messages = st.one_of(
     st.builds(m.Mute, muted=st.booleans()),
     st.builds(m.PlayoutReport, turn=counts, played_ms=st.floats(0, 1e9)),
     st.just(m.StopReply()),
+    st.just(m.DiscardTurn()),
 )
 server_messages = st.one_of(
     st.builds(m.ServerHello, session_id=names, input_sample_rate=counts, output_sample_rate=counts, version=counts),

@@ -19,6 +19,7 @@ const AFTER = {
   session_started: () => "listening",
   user_started_speaking: (now) => (now === "replying" || now === "held" || now === "interrupted" ? now : "speaking"),
   user_stopped_speaking: (now) => (now === "speaking" || now === "interrupted" ? "paused" : now),
+  turn_discarded: (now) => (now === "speaking" || now === "paused" || now === "interrupted" ? "listening" : now),
   turn_committed: () => "thinking",
   reply_started: () => "thinking",
   first_audio: () => "replying",

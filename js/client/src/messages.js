@@ -15,6 +15,7 @@ export const PROTOCOL_VERSION = 1;
  * @property {number} [decision] end of speech until the turn was taken to be over
  * @property {number} [call] until the reply function was called
  * @property {number} [first_yield] until it gave its first audio
+ * @property {number} [playout] until that was heard (of `playback_started`)
  * @property {number} [total]
  */
 
@@ -24,11 +25,13 @@ export const PROTOCOL_VERSION = 1;
  * @typedef {{name: "session_started", at_s: number}
  *   | {name: "user_started_speaking", at_s: number, onset_s: number}
  *   | {name: "user_stopped_speaking", at_s: number, end_s: number}
+ *   | {name: "turn_discarded", at_s: number}
  *   | ({name: "user_transcript", at_s: number} & Transcript)
  *   | {name: "turn_committed", turn: number, at_s: number, start_s: number, end_s: number, reason: string,
  *      probability: number | null}
  *   | {name: "reply_started", turn: number, at_s: number}
  *   | {name: "first_audio", turn: number, at_s: number, latency_ms: LatencyParts}
+ *   | {name: "playback_started", turn: number, at_s: number, latency_ms: LatencyParts, acknowledged: boolean}
  *   | {name: "reply_held", turn: number, at_s: number}
  *   | {name: "reply_resumed", turn: number, at_s: number}
  *   | {name: "reply_interrupted", turn: number, at_s: number, heard_s: number, reason: string}
@@ -216,6 +219,7 @@ export const build = {
   /** @param {boolean} muted */
   mute: (muted) => json({ type: "mute", data: muted }),
   triggerResponse: () => json({ type: "trigger_response" }),
+  discardTurn: () => json({ type: "discard_turn" }),
   stopReply: () => json({ type: "stop_reply" }),
   /**
    * @param {number} turn

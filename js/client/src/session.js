@@ -464,6 +464,11 @@ export class Session extends EventTarget {
     this.#tell(build.triggerResponse());
   }
 
+  /** Take back what the user has said since the last turn: it will not be answered. */
+  discardTurn() {
+    this.#tell(build.discardTurn());
+  }
+
   /** Silence the reply that is being given. */
   stopReply() {
     this.#tell(build.stopReply());

@@ -42,12 +42,16 @@ export function withEvent(log, event) {
       return { ...log, connection: log.connection + 1, onsets: [], typed: [] };
     case "user_started_speaking":
       return { ...log, onsets: [...log.onsets, event.onset_s] };
+    case "turn_discarded":
+      return { ...log, onsets: [] };
     case "turn_committed":
       return begin(log, event);
     case "user_transcript":
       return event.final && event.turn !== null ? change(log, event.turn, { transcript: event.text }) : log;
     case "first_audio":
       return change(log, event.turn, { status: "replying", latencyMs: event.latency_ms });
+    case "playback_started":
+      return change(log, event.turn, { latencyMs: event.latency_ms });
     case "reply_held":
       return change(log, event.turn, { status: "held" });
     case "reply_resumed":

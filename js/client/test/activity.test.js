@@ -49,6 +49,11 @@ test("a reply that is stopped by a button leaves a listening session", () => {
   assert.equal(afterEvent("replying", event), "listening");
 });
 
+test("what was taken back leaves a listening session, and a reply as it is", () => {
+  assert.deepEqual(play("listening", "user_started_speaking", "turn_discarded"), ["speaking", "listening"]);
+  assert.deepEqual(play("replying", "playback_started", "turn_discarded"), ["replying", "replying"]);
+});
+
 test("a handler that fails gives the word back", () => {
   assert.deepEqual(play("thinking", "handler_failed"), ["listening"]);
   assert.deepEqual(play("speaking", "handler_failed"), ["speaking"]);

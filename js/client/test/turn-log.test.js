@@ -28,6 +28,18 @@ test("a turn from commit to the last sample", () => {
   ]);
 });
 
+test("the wait lasts until the reply is heard, where the server tells", () => {
+  const latency_ms = { ...FIRST_AUDIO.latency_ms, playout: 60, total: 442 };
+  const heard = { name: "playback_started", turn: 1, at_s: 3.2, latency_ms, acknowledged: true };
+  assert.deepEqual(fold(STARTED, COMMITTED, FIRST_AUDIO, heard).turns[0].latencyMs, latency_ms);
+});
+
+test("what was taken back is no part of the turn that follows", () => {
+  const onset = (/** @type {number} */ at) => ({ name: "user_started_speaking", at_s: at, onset_s: at });
+  const turns = fold(STARTED, onset(1.1), { name: "turn_discarded", at_s: 1.8 }, onset(2), COMMITTED).turns;
+  assert.equal(turns[0].spokenS, 0.5);
+});
+
 test("what was spoken counts from the first sound, not from the audio kept before it", () => {
   const onset = (/** @type {number} */ at) => ({ name: "user_started_speaking", at_s: at, onset_s: at });
   assert.equal(fold(STARTED, onset(0.2), onset(1.5), onset(2.1), COMMITTED).turns[0].spokenS, 1);

@@ -136,6 +136,18 @@ class Call:
         """Send text, or an object as JSON, to the session."""
         self._the_line.send(message if isinstance(message, str) else json.dumps(message))
 
+    def trigger_response(self) -> None:
+        """End the user's turn now, without waiting for a pause."""
+        self.send_message({"type": "trigger_response"})
+
+    def discard_turn(self) -> None:
+        """Take back what was said since the last turn: it will not be answered."""
+        self.send_message({"type": "discard_turn"})
+
+    def stop_reply(self) -> None:
+        """Silence the reply that is being given."""
+        self.send_message({"type": "stop_reply"})
+
     async def wait_for(
         self, predicate: Callable[[Message], bool], timeout_s: float = 10.0, after_s: float = 0.0
     ) -> Message:

@@ -24,7 +24,8 @@ class TurnTimes:
         reply_start_s: The first sound of the reply.
         reply_end_s: Its last sound.
         interrupted: Whether the reply was cut off.
-        latency_ms: What the server reports: ``decision``, ``call``, ``first_yield``, ``total``.
+        latency_ms: What the server reports: ``decision``, ``call``, ``first_yield``, ``total``, and ``playout`` where
+            it told when the reply was heard.
     """
 
     number: int
@@ -85,7 +86,8 @@ def _turn_of(
     of_turn = [other for other in record.messages if other.fields.get("turn") == number]
     # The user may speak again before the reply is heard; what counts is the speech that the server took for the turn.
     committed = next((other.at_s for other in of_turn if other.event == "turn_committed"), start_s)
-    latency = {str(k): float(v) for k, v in dict(message.fields.get("latency_ms") or {}).items()}
+    told = next((other for other in of_turn if other.event == "playback_started"), message)
+    latency = {str(k): float(v) for k, v in dict(told.fields.get("latency_ms") or {}).items()}
     return TurnTimes(
         number=number,
         user_end_s=_last_end(said, min(committed, start_s)),

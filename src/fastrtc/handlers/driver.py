@@ -34,6 +34,9 @@ class Driver:
     def reply_audible(self, turn: int) -> None:
         """The first audio of a turn went out."""
 
+    def reply_heard(self, turn: int, ago_s: float, acknowledged: bool) -> None:
+        """The first audio of a turn was heard, ``ago_s`` seconds ago; ``acknowledged``: the client says so."""
+
     def reply_finished(self, turn: int, heard_s: float) -> None:
         """A turn's audio has been heard to its end."""
 
@@ -45,6 +48,9 @@ class Driver:
 
     def interrupt(self, reason: str) -> None:
         """End the reply."""
+
+    def discard(self) -> None:
+        """Take back what the user has said since the last turn."""
 
     def mute(self, muted: bool) -> None:
         """The user's microphone was switched off or on."""

@@ -12,11 +12,13 @@ from fastrtc.audio import PCM
 from fastrtc.events import (
     FirstAudio,
     PlaybackFinished,
+    PlaybackStarted,
     ReplyHeld,
     ReplyInterrupted,
     ReplyResumed,
     ReplyStarted,
     TurnCommitted,
+    TurnDiscarded,
     UserStartedSpeaking,
     UserStoppedSpeaking,
     UserTranscript,
@@ -36,7 +38,7 @@ from fastrtc.speech.backchannel import SoundFilter
 from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.interruption import InterruptionFilter, Sound, WeighSound
 from fastrtc.turns.machine import CancelReply, Decision, HoldReply, ResumeReply, StartReply, TurnMachine
-from fastrtc.turns.user_turn import AskDetector, Paused, Started
+from fastrtc.turns.user_turn import AskDetector, Paused, Started, UserState
 from fastrtc.wire.messages import TranscriptMessage, create_message, encode_server_message
 
 SOUND_PAD_S = 0.032
@@ -60,6 +62,7 @@ class _Reply:
     speech_end_s: float
     committed_s: float
     called_s: float | None = None
+    sent_s: float | None = None
     told_called: bool = False
     told_starting: bool = False
     forget_inputs: Callable[[], None] | None = None
@@ -183,6 +186,11 @@ class TurnDriver(Driver):
     def interrupt(self, reason: str) -> None:
         self._carry_out(self._machine.cancel(reason))
 
+    def discard(self) -> None:
+        if self._machine.user_state is not UserState.SILENT:
+            self._speaker.tell(TurnDiscarded(at_s=self._now_s()))
+        self._carry_out(self._machine.discard())
+
     def mute(self, muted: bool) -> None:
         self._carry_out(self._machine.mute(muted))
 
@@ -193,7 +201,22 @@ class TurnDriver(Driver):
             return
         self._tell_called(reply)
         self._tell_starting(reply)
-        self._speaker.tell(FirstAudio(turn=turn, at_s=self._now_s(), latency_ms=self._latency_parts(reply)))
+        reply.sent_s = self._now_s()
+        self._speaker.tell(
+            FirstAudio(turn=turn, at_s=reply.sent_s, latency_ms=_latency_ms(self._latency_s(reply, reply.sent_s)))
+        )
+
+    def reply_heard(self, turn: int, ago_s: float, acknowledged: bool) -> None:
+        reply = self._reply
+        if reply is None or reply.seen.turn != turn or reply.sent_s is None:
+            return
+        heard_at_s = max(reply.sent_s, self._now_s() - ago_s)
+        parts = self._latency_s(reply, reply.sent_s)
+        parts["playout"] = heard_at_s - reply.sent_s
+        parts["total"] += parts["playout"]
+        self._speaker.tell(
+            PlaybackStarted(turn=turn, at_s=heard_at_s, latency_ms=_latency_ms(parts), acknowledged=acknowledged)
+        )
 
     def reply_finished(self, turn: int, heard_s: float) -> None:
         self._machine.reply_finished(turn)
@@ -366,8 +389,9 @@ class TurnDriver(Driver):
         reply.run = self._home.run_reply(called, voice, is_async=is_async, before=before, finished=forget_inputs)
 
     def _cancel_reply(self, turn: int, reason: str) -> None:
-        reply, self._reply = self._reply, None
+        # It may still turn out, meanwhile, that the beginning was heard.
         heard_s = self._floor.cancel(turn)
+        reply, self._reply = self._reply, None
         heard_text = ""
         if reply is not None:
             reply.seen.freeze(heard_s, interrupted=True)
@@ -398,15 +422,14 @@ class TurnDriver(Driver):
             reply.told_starting = True
             self._log("response_starting")
 
-    def _latency_parts(self, reply: _Reply) -> dict[str, float]:
+    def _latency_s(self, reply: _Reply, sent_s: float) -> dict[str, float]:
         called_s = reply.committed_s if reply.called_s is None else reply.called_s
-        seconds = {
+        return {
             "decision": reply.committed_s - reply.speech_end_s,
             "call": called_s - reply.committed_s,
-            "first_yield": self._now_s() - called_s,
-            "total": self._now_s() - reply.speech_end_s,
+            "first_yield": sent_s - called_s,
+            "total": sent_s - reply.speech_end_s,
         }
-        return {name: round(1000.0 * value, 1) for name, value in seconds.items()}
 
     def _log(self, what: str) -> None:
         if self._handler.channel is not None:
@@ -417,3 +440,7 @@ class TurnDriver(Driver):
 
     def _seconds(self, samples: int) -> float:
         return samples / self._rate_hz
+
+
+def _latency_ms(parts_s: dict[str, float]) -> dict[str, float]:
+    return {name: round(1000.0 * value, 1) for name, value in parts_s.items()}

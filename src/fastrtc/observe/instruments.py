@@ -38,7 +38,7 @@ TURNS = Instrument("fastrtc.turns", "counter", "Turns of users that were answere
 LATENCY = Instrument(
     "fastrtc.turn.latency",
     "histogram",
-    "From the end of the user's speech to the first audio of the reply (total), and its parts.",
+    "From the end of the user's speech to the first audio of the reply (total) and until it is heard, and the parts.",
     "s",
     ("part",),
     SECONDS,

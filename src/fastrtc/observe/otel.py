@@ -1,8 +1,8 @@
 """Traces and measurements for OpenTelemetry (extra ``otel``).
 
 A session is a span (``fastrtc.session``), and in it each turn (``fastrtc.turn``), from the end of the user's speech
-until the reply was heard or cut off; in a turn the parts of the wait: ``decision``, ``call``, ``first_yield``. No text
-and no audio of users is in them.
+until the reply was heard or cut off; in a turn the parts of the wait: ``decision``, ``call``, ``first_yield``,
+``playout``. No text and no audio of users is in them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fastrtc.events import (
     FirstAudio,
     HandlerFailed,
     PlaybackFinished,
+    PlaybackStarted,
     ReplyInterrupted,
     SessionClosed,
     TurnCommitted,
@@ -67,7 +68,7 @@ class OtelMeter:
 @dataclass(slots=True)
 class _Spans:
     session: Any
-    turns: dict[int, tuple[Any, float, float]]  # span, end of speech and commitment, in seconds of the session
+    turns: dict[int, tuple[Any, float, int]]  # span, end of speech in seconds of the session, the span's start in ns
 
 
 class SessionTracer(SessionObserver):
@@ -94,8 +95,10 @@ class SessionTracer(SessionObserver):
                 self._begin_turn(spans, event)
             case FirstAudio():
                 self._note_latency(spans, event)
+            case PlaybackStarted():
+                self._note_playout(spans, event)
             case ReplyInterrupted() | PlaybackFinished():
-                span, _, _ = spans.turns.pop(event.turn, (None, 0.0, 0.0))
+                span, _, _ = spans.turns.pop(event.turn, (None, 0.0, 0))
                 if span is not None:
                     span.set_attribute("fastrtc.heard_s", event.heard_s)
                     span.add_event(event_name(event))
@@ -122,10 +125,10 @@ class SessionTracer(SessionObserver):
         span = self._tracer.start_span(
             "fastrtc.turn", context=_inside(spans.session), start_time=start_ns, attributes=attributes
         )
-        spans.turns[event.turn] = (span, event.end_s, event.at_s)
+        spans.turns[event.turn] = (span, event.end_s, start_ns)
 
     def _note_latency(self, spans: _Spans, event: FirstAudio) -> None:
-        span, end_s, _ = spans.turns.get(event.turn, (None, 0.0, 0.0))
+        span, end_s, _ = spans.turns.get(event.turn, (None, 0.0, 0))
         if span is None:
             return
         span.add_event("first_audio")
@@ -138,6 +141,20 @@ class SessionTracer(SessionObserver):
             at_ns = until_ns
         for name, value in event.latency_ms.items():
             span.set_attribute(f"fastrtc.latency.{name}_ms", value)
+
+    def _note_playout(self, spans: _Spans, event: PlaybackStarted) -> None:
+        span, _, start_ns = spans.turns.get(event.turn, (None, 0.0, 0))
+        if span is None:
+            return
+        milliseconds, total = event.latency_ms.get("playout", 0.0), event.latency_ms.get("total", 0.0)
+        # By the start of the turn: this event may come some time after the moment that it tells of.
+        heard_ns = start_ns + round(total * 1e6)
+        child = self._tracer.start_span(
+            "fastrtc.turn.playout", context=_inside(span), start_time=heard_ns - round(milliseconds * 1e6)
+        )
+        child.end(heard_ns)
+        span.set_attribute("fastrtc.latency.playout_ms", milliseconds)
+        span.set_attribute("fastrtc.latency.heard_ms", total)
 
 
 class OtelObserver(SessionObserver):

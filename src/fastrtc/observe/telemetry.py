@@ -13,6 +13,7 @@ from fastrtc.events import (
     FirstAudio,
     HandlerFailed,
     PlaybackFinished,
+    PlaybackStarted,
     ReplyHeld,
     ReplyInterrupted,
     ReplyStarted,
@@ -89,6 +90,9 @@ class Telemetry(SessionObserver):
             case FirstAudio():
                 for part, value in event.latency_ms.items():
                     meter.record(the.LATENCY, value / 1000, part=part)
+            case PlaybackStarted():
+                meter.record(the.LATENCY, event.latency_ms.get("playout", 0.0) / 1000, part="playout")
+                meter.record(the.LATENCY, event.latency_ms.get("total", 0.0) / 1000, part="heard")
             case ReplyHeld():
                 meter.count(the.HELD)
             case ReplyInterrupted():

@@ -187,6 +187,9 @@ class Rehearsal:
     def audible(self, turn: int) -> None:
         self.driver.reply_audible(turn)
 
+    def heard_first(self, turn: int, ago_s: float, acknowledged: bool) -> None:
+        self.driver.reply_heard(turn, ago_s, acknowledged)
+
     def heard_out(self, turn: int, heard_s: float) -> None:
         self.driver.reply_finished(turn, heard_s)
 

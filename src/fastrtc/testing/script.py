@@ -17,6 +17,7 @@ Lines before ``expect`` are a time in seconds, what happens then, and its argume
 ===========================  ==========================================================================
 ``speech LASTS [P]``         the detector hears speech for ``LASTS`` seconds, with probability ``P`` (1)
 ``trigger``                  the client asks for a reply
+``discard``                  the client takes back what was said since the last turn
 ``type WORDS``               the client types
 ``mute on``, ``mute off``    the client's microphone
 ``stop``                     the client stops the reply
@@ -48,7 +49,7 @@ from fastrtc.turns.options import AlgoOptions
 from fastrtc.vad.protocol import AudioChunk, ModelOptions
 
 TOLERANCE_S = 0.021
-_ACTIONS = ("trigger", "type", "mute", "stop")
+_ACTIONS = ("trigger", "discard", "type", "mute", "stop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +270,7 @@ def _act(rehearsal: Rehearsal, action: Action) -> None:
     driver = rehearsal.driver
     does: dict[str, Callable[[], None]] = {
         "trigger": driver.trigger,
+        "discard": driver.discard,
         "type": lambda: driver.text(action.argument),
         "mute": lambda: driver.mute(action.argument == "on"),
         "stop": lambda: driver.interrupt("client"),

@@ -84,6 +84,7 @@ class TurnMachine:
     any but FREE        ``reply_finished``                          FREE
     any but FREE        ``trigger``                                 THINKING    CancelReply, StartReply
     any but FREE        ``cancel``                                  FREE        CancelReply
+    HELD                ``discard`` or ``mute``                     as before   ResumeReply
     ==================  ==========================================  ==========  =======================
 
     With ``weigh``, a filter is asked (``WeighSound``) when the speech over a reply reaches ``interrupt_samples`` and
@@ -182,6 +183,12 @@ class TurnMachine:
         """While muted the user is not heard; what was said before is forgotten, and holds no reply any more."""
         self._muted = muted
         return self._let_go() if muted else []
+
+    def discard(self) -> list[Decision]:
+        """Forget what the user has said since the last turn; what follows can be a turn again."""
+        decisions = self._let_go()
+        self._swallowed = self._carried_start = None
+        return decisions
 
     def greet(self, at: int, reason: str = "greeting") -> list[Decision]:
         """The bot takes the floor without being asked; nothing happens while somebody else has it."""

@@ -13,6 +13,7 @@ A client that sends ``hello`` also understands the messages of this project; the
     mute             true | false
     playout          {"turn": 3, "played_ms": 420}       transcript  {"text", "final", "turn", "start_s", "end_s"}
     stop_reply
+    discard_turn
 
 A handler with ``captions`` sends ``transcript`` to every client, whether it said ``hello`` or not.
 """
@@ -98,6 +99,11 @@ class StopReply:
 
 
 @dataclass(frozen=True, slots=True)
+class DiscardTurn:
+    """Forget what the user has said since the last turn."""
+
+
+@dataclass(frozen=True, slots=True)
 class FreeText:
     """Text that is no message of this protocol; FastRTC's clients send such, and it means nothing to a session."""
 
@@ -105,7 +111,7 @@ class FreeText:
 
 
 ClientMessage: TypeAlias = (
-    ClientHello | ClientInput | ClientText | TriggerResponse | Mute | PlayoutReport | StopReply | FreeText
+    ClientHello | ClientInput | ClientText | TriggerResponse | DiscardTurn | Mute | PlayoutReport | StopReply | FreeText
 )
 
 
@@ -140,6 +146,8 @@ def parse_client_message(text: str) -> ClientMessage:
             return PlayoutReport(take_int(report, "turn", what), take_number(report, "played_ms", what))
         case "stop_reply":
             return StopReply()
+        case "discard_turn":
+            return DiscardTurn()
     return FreeText(text)
 
 
@@ -160,6 +168,8 @@ def encode_client_message(message: ClientMessage) -> str:
             return _typed("playout", {"turn": turn, "played_ms": played_ms})
         case StopReply():
             return _typed("stop_reply", [])
+        case DiscardTurn():
+            return _typed("discard_turn", [])
         case FreeText(text):
             return text
 

@@ -13,6 +13,7 @@ const PARTS = /** @type {const} */ ([
   ["decision", "decision"],
   ["call", "call"],
   ["first_yield", "first audio"],
+  ["playout", "on its way"],
 ]);
 
 export class LogView {
