@@ -129,3 +129,20 @@ def test_what_nobody_fetches_is_bounded() -> None:
         return [outputs.args[0] for outputs in [await queue.get() for _ in range(3)] if outputs is not None]
 
     assert asyncio.run(scenario()) == [7, 8, 9]
+
+
+def test_who_uses_an_id_again_gets_nothing_of_the_session_before() -> None:
+    async def scenario() -> None:
+        queues = OutputQueues()
+        first = queues.open("a")
+        put(first, "of the first")
+        listening = asyncio.create_task(values_of(queues, "a"))
+        await asyncio.sleep(0)
+        second = queues.open("a")
+        put(first, "late")
+        put(second, "of the second")
+        assert await listening == ["of the first", "late"]
+        queues.close("a")
+        assert await values_of(queues, "a") == ["of the second"]
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))

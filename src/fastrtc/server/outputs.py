@@ -129,8 +129,14 @@ class OutputQueues(Mapping[str, OutputQueue]):
         if session_id in self._ended:
             self._ended.remove(session_id)
         self._left.pop(session_id, None)
-        queue = self._queues.setdefault(session_id, OutputQueue())
+        queue = self._queues.get(session_id)
+        if queue is not None and queue.has_session:
+            # Of a session that is being given up: whoever has its id now is somebody else.
+            queue.end()
+            queue = None
+        queue = OutputQueue() if queue is None else queue
         queue.has_session = True
+        self._queues[session_id] = queue
         return queue
 
     def close(self, session_id: str) -> None:
