@@ -9,7 +9,8 @@ Everything runs in virtual time through a whole session (`fastrtc.testing.Rehear
 delay, 6-30 dB of echo return loss, 100 ppm of drift, noise, one call in five clipped, and no echo cancellation in the
 client (`bursts`: one that leaves 25 dB less, with bursts at full level). Per reply of 10 s: was it held, was it
 interrupted. `near_*_db`: a user speaks over the reply, at that level against the echo; delays are against the same call
-without echo and without guard. `first_reply`: within 1.5 s of the call's first reply, when nothing is known.
+without echo and without guard. `first_reply`: within 1.5 s of the call's first reply, when nothing is known;
+`first_reply_headphones`: there is no echo either.
 `sounds`: words (recorded; the half of the speakers that the filter was not fitted to) and backchannels (none is
 recorded: espeak-ng, whose voices partly are those that it was fitted to, and hums by formula) over a reply.
 `cost`: CPU of gain and guard while a reply plays over its own echo, in percent of a core.
@@ -287,6 +288,7 @@ def measure_echo(corpus: Corpus, scenes: int) -> dict[str, Any]:
         report[f"near_{near_db}_db"] = spoken_over(calls, near_db, reply=2)
     for near_db in (0, 10):
         report[f"first_reply_near_{near_db}_db"] = spoken_over(calls, near_db, reply=1)
+    report["first_reply_headphones"] = spoken_over(calls, 10, reply=1, loud=False)
     return report
 
 
@@ -304,13 +306,13 @@ def echo_only(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def spoken_over(calls: list[Call], near_db: float, reply: int) -> dict[str, Any]:
+def spoken_over(calls: list[Call], near_db: float, reply: int, *, loud: bool = True) -> dict[str, Any]:
     late, interrupted, usable = [], [], 0
     for call in calls:
         free = call.run(near_db=near_db, reply=reply, guard=False, loud=False)
         if "ReplyHeldOver" not in free or "ReplyInterruptedOver" not in free:
             continue
-        with_echo = call.run(near_db=near_db, reply=reply)
+        with_echo = call.run(near_db=near_db, reply=reply, loud=loud)
         if "remark" not in with_echo or f"ReplyInterrupted{reply}" in with_echo:
             continue
         usable += 1

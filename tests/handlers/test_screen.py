@@ -11,7 +11,7 @@ import pytest
 from fastrtc.audio import PCM
 from fastrtc.events import PlaybackFinished, ReplyHeld, ReplyInterrupted
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
-from fastrtc.handlers.screen import WAITING, Screen
+from fastrtc.handlers.screen import WAITING, Judged, Screen
 from fastrtc.testing.rehearsal import Rehearsal
 from fastrtc.transports.memory import MemoryLink
 from fastrtc.turns.interruption import Sound
@@ -133,10 +133,23 @@ def test_the_user_is_heard_through_the_echo(loss_db: float) -> None:
     near = np.zeros(10 * RATE)
     near[5 * RATE : 6 * RATE] = shout(1) * 10 ** (-loss_db / 20)
     rehearsal = call(Loudspeaker(loss_db=loss_db), near)
-    assert len([event for event in told(rehearsal, ReplyHeld) if event.turn == 1]) == 1
-    assert told(rehearsal, ReplyHeld)[0].at_s == pytest.approx(5.15, abs=0.15)
+    held = [event.at_s for event in told(rehearsal, ReplyHeld) if event.turn == 1]
+    assert held[-1] == pytest.approx(5.15, abs=0.15)
+    assert len(held) <= 2, "once while nothing is known of the echo"
     assert told(rehearsal, ReplyInterrupted)[0].at_s < 6.2
     assert len(rehearsal.calls) == 2
+
+
+@pytest.mark.parametrize("over_s", [0.1, 0.4, 0.9, 1.4])
+def test_without_an_echo_the_first_reply_is_interrupted_at_once(over_s: float) -> None:
+    near = np.zeros(5 * RATE)
+    start = round((0.5 + over_s) * RATE)
+    near[start : start + round(1.2 * RATE)] = shout(1.2) * 0.2
+    rehearsal = call(Loudspeaker(loss_db=90), near)
+    assert told(rehearsal, ReplyHeld)[0].at_s == pytest.approx(0.5 + over_s, abs=0.08)
+    (interrupted,) = told(rehearsal, ReplyInterrupted)
+    assert interrupted.at_s < 0.5 + over_s + 1.0
+    assert np.abs(rehearsal.calls[1].audio[: round(0.9 * RATE) + 640]).max() > 1000, "with its first word"
 
 
 def test_the_filter_of_the_user_is_asked() -> None:
@@ -190,7 +203,10 @@ def test_windows_that_wait_are_the_users_if_he_is_heard_then() -> None:
     rng = np.random.default_rng(0)
     soft, loud = (rng.standard_normal((2, 512)) * np.array([[0.02], [0.5]])).astype(np.float32)
     screen.played((rng.standard_normal(RATE // 2) * 3000).astype(np.int16), 0.0)
+    assert screen.after(soft, 0.9) == [Judged(0.9, doubtful=True)]
+    for _ in range(round(0.4 / 0.032)):
+        screen.after(soft, 0.0)
     decided = [screen.after(soft, 0.9) for _ in range(WAITING + 2)]
-    assert decided == [[]] * WAITING + [[0.0]] * 2
+    assert decided == [[]] * WAITING + [[Judged(0.0)]] * 2
     decided = [screen.after(loud, 0.8), screen.after(loud, 0.8)]
-    assert decided == [[0.0], [0.9] * (WAITING - 1) + [0.8, 0.8]]
+    assert decided == [[Judged(0.0)], [*[Judged(0.9)] * (WAITING - 1), Judged(0.8), Judged(0.8)]]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastrtc.turns.echo import Coupling, EchoGuard, EchoSettings, Track
+from fastrtc.turns.echo import Coupling, EchoGuard, EchoSettings, Heard, Track
 
 BANDS = 16
 LAG = 11
+SOFT = np.full((2, BANDS), 1e-4)
 
 
 def voice(frames: int, seed: int) -> np.ndarray:
@@ -32,13 +33,13 @@ def echo_of(far: np.ndarray, loss_db: float, lag: int = LAG) -> np.ndarray:
     return echo
 
 
-def follow(guard: EchoGuard, far: np.ndarray, near: np.ndarray, start: int = 0) -> list[bool]:
+def follow(guard: EchoGuard, far: np.ndarray, near: np.ndarray, start: int = 0) -> list[Heard]:
     """The verdict on each window of two frames."""
     verdicts = []
     for at in range(0, len(far), 2):
         guard.play(start + at, far[at : at + 2])
         guard.hear(start + at, near[at : at + 2])
-        verdicts.append(guard.is_echo(start + at, near[at : at + 2]))
+        verdicts.append(guard.judge(start + at, near[at : at + 2]))
     return verdicts
 
 
@@ -55,7 +56,9 @@ def test_delay_and_coupling_are_learnt(loss_db: float, lag: int) -> None:
 
 def test_an_echo_is_an_echo_from_its_beginning_on() -> None:
     far = voice(800, 2)
-    assert all(follow(EchoGuard(), far, echo_of(far, 10)))
+    verdicts = follow(EchoGuard(), far, echo_of(far, 10))
+    assert Heard.USER not in verdicts
+    assert set(verdicts[-100:]) == {Heard.ECHO}
 
 
 @pytest.mark.parametrize("near_db", [0, 10])
@@ -65,8 +68,8 @@ def test_a_voice_as_loud_as_the_echo_is_somebody(near_db: float) -> None:
     near = echo_of(far, 10)
     near[600:640] += voice(40, 4) * 10 ** ((near_db - 10) / 10)
     verdicts = follow(guard, far, near)
-    assert all(verdicts[:300])
-    assert not all(verdicts[300:307])
+    assert Heard.USER not in verdicts[:300]
+    assert Heard.USER in verdicts[300:307]
 
 
 def test_without_an_echo_everybody_is_heard_once_that_is_known() -> None:
@@ -74,15 +77,52 @@ def test_without_an_echo_everybody_is_heard_once_that_is_known() -> None:
     far = voice(400, 5)
     verdicts = follow(guard, far, voice(400, 99) * 1e-3)
     assert guard.coupling is Coupling.ABSENT
-    assert not any(verdicts[-50:])
+    assert set(verdicts[-50:]) == {Heard.USER}
 
 
 def test_while_nothing_is_known_only_what_no_echo_can_be_is_somebody() -> None:
     guard = EchoGuard()
     guard.play(0, np.full((20, BANDS), 1e-3))
-    assert guard.is_echo(18, np.full((2, BANDS), 1e-4))
+    assert guard.judge(18, SOFT) is Heard.DOUBTFUL
     loud = np.full((2, BANDS), 1e-2)
-    assert [guard.is_echo(18, loud), guard.is_echo(20, loud)] == [True, False]
+    assert [guard.judge(18, loud), guard.judge(20, loud)] == [Heard.DOUBTFUL, Heard.USER]
+
+
+def test_only_the_first_sound_is_doubtful() -> None:
+    guard = EchoGuard()
+    guard.play(0, np.full((60, BANDS), 1e-3))
+    assert [guard.judge(frame, SOFT) for frame in (10, 12, 14)] == [Heard.DOUBTFUL] * 3
+    assert [guard.judge(frame, SOFT) for frame in (40, 42)] == [Heard.ECHO] * 2
+
+
+def test_what_outlives_its_echo_is_somebody() -> None:
+    guard = EchoGuard()
+    guard.play(0, np.full((60, BANDS), 1e-3))
+    assert guard.judge(30, SOFT) is Heard.DOUBTFUL
+    guard.drop(32)
+    verdicts = {frame: guard.judge(frame, SOFT) for frame in range(32, 100, 2)}
+    assert verdicts[32 + 30 + 14] is Heard.DOUBTFUL, "an echo 30 frames late, and the room's"
+    assert verdicts[32 + 30 + 18] is Heard.USER
+    assert guard.coupling is Coupling.ABSENT
+
+
+def test_an_echo_after_the_reply_has_fallen_silent_is_nobody() -> None:
+    guard = EchoGuard()
+    guard.play(0, np.full((60, BANDS), 1e-3))
+    verdicts = [guard.judge(frame, SOFT) for frame in range(20, 24, 2)]
+    guard.drop(24)
+    verdicts += [guard.judge(frame, SOFT) for frame in range(24, 24 + 24, 2)]
+    guard.play(70, np.full((20, BANDS), 1e-3))
+    verdicts += [guard.judge(frame, SOFT) for frame in range(90, 100, 2)]
+    assert Heard.USER not in verdicts
+    assert verdicts[-5:] == [Heard.ECHO] * 5
+
+
+@pytest.mark.parametrize(("loud_from", "verdict"), [(0, Heard.USER), (50, Heard.DOUBTFUL)])
+def test_a_loud_reply_that_nothing_answers_has_no_echo(loud_from: int, verdict: Heard) -> None:
+    guard = EchoGuard()
+    guard.play(0, np.concatenate([np.full((loud_from, BANDS), 1e-6), np.full((80 - loud_from, BANDS), 1e-3)]))
+    assert guard.judge(70, SOFT) is verdict
 
 
 def test_the_room_goes_on_after_the_reply() -> None:
@@ -92,7 +132,7 @@ def test_the_room_goes_on_after_the_reply() -> None:
     tail = 10 ** (-6 * 0.016 / 0.5)
     last = far[-1] * 10 ** (-6 / 10)
     ends = np.array([last * tail**i for i in range(1, 20)]) + 1e-9
-    assert all(guard.is_echo(600 + LAG + i, ends[i : i + 2]) for i in range(0, 18, 2))
+    assert {guard.judge(600 + LAG + i, ends[i : i + 2]) for i in range(0, 18, 2)} == {Heard.ECHO}
 
 
 def test_long_after_the_reply_nothing_is_an_echo() -> None:
@@ -101,7 +141,7 @@ def test_long_after_the_reply_nothing_is_an_echo() -> None:
     follow(guard, far, echo_of(far, 6))
     assert guard.may_hear_echo(650)
     assert not guard.may_hear_echo(700)
-    assert not guard.is_echo(700, voice(2, 8))
+    assert guard.judge(700, voice(2, 8)) is Heard.USER
 
 
 def test_what_was_dropped_is_not_expected() -> None:

@@ -163,6 +163,7 @@ SETTINGS = TurnSettings(
     hold_samples=0,
     interrupt_samples=0,
     resume_samples=0,
+    doubt_end_samples=0,
     continue_unheard=True,
     manual=False,
 )

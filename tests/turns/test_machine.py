@@ -16,7 +16,7 @@ from fastrtc.turns.machine import (
     StartReply,
     TurnMachine,
 )
-from fastrtc.turns.options import AlgoOptions, TurnSettings, turn_settings
+from fastrtc.turns.options import AlgoOptions, Interruption, TurnSettings, turn_settings
 from fastrtc.turns.patience import FixedPatience
 from fastrtc.turns.user_turn import AskDetector, Paused, Started, UserState
 
@@ -44,10 +44,10 @@ class Call:
     def at(self) -> int:
         return self.windows * SIZE
 
-    def hear(self, probability: float, times: int = 1) -> list[Decision]:
+    def hear(self, probability: float, times: int = 1, *, doubtful: bool = False) -> list[Decision]:
         decisions: list[Decision] = []
         for _ in range(times):
-            window = SpeechWindow(self.windows * SIZE, (self.windows + 1) * SIZE, probability)
+            window = SpeechWindow(self.windows * SIZE, (self.windows + 1) * SIZE, probability, doubtful)
             self.windows += 1
             decisions += self.machine.hear(window, self.at)
         return decisions
@@ -175,6 +175,31 @@ def test_the_turn_that_interrupted_is_answered() -> None:
     call.hear(1, 20)
     decisions = call.hear(0, 10)
     assert decisions[-1] == StartReply(2, onset - PRE_ROLL, call.at, call.at - 10 * SIZE, "silence", None)
+
+
+@pytest.mark.parametrize("interruption", ["hold", "cancel"])
+@pytest.mark.parametrize("weigh", [False, True])
+def test_doubtful_speech_holds_and_never_ends_a_reply(interruption: Interruption, weigh: bool) -> None:
+    call = Call(replace(SETTINGS, interruption=interruption, weigh=weigh)).replying()
+    assert controls(call.hear(1, 60, doubtful=True)) == [HoldReply(1)]
+    assert controls(call.hear(0, 9)) == []
+    assert call.hear(0) == [ResumeReply(1)], "after 0.3 s"
+    assert call.machine.user_state is UserState.SILENT
+
+
+def test_doubtful_speech_that_turns_out_to_be_the_users_ends_the_reply_at_once() -> None:
+    call = Call().replying()
+    onset = call.at
+    call.hear(1, 20, doubtful=True)
+    assert controls(call.hear(1)) == [CancelReply(1, "user")]
+    answer = call.hear(0, 10)[-1]
+    assert isinstance(answer, StartReply)
+    assert answer.start == onset - PRE_ROLL
+
+
+def test_doubtful_speech_is_not_heard_while_there_is_no_reply() -> None:
+    call = Call()
+    assert call.hear(1, 60, doubtful=True) == []
 
 
 def test_coughs_that_come_seldom_never_interrupt() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastrtc.audio import PCM
-from fastrtc.handlers.screen import Screen
+from fastrtc.handlers.screen import Judged, Screen
 from fastrtc.handlers.supervisor import run_supervised
 from fastrtc.media.resample import LiveResampler, process_many
 from fastrtc.turns.gate import SpeechWindow
@@ -99,16 +99,16 @@ class Listener:
         """The verdict on the oldest window that was cut."""
         self._judged.append(window)
         size = self.model.window_samples
-        decided = [probability] if self._screen is None else self._screen.after(window, probability)
-        for one in decided:
+        decided = [Judged(probability)] if self._screen is None else self._screen.after(window, probability)
+        for probability, doubtful in decided:
             self._cut += size
             start, self._position_cut = self._position_cut, self._position(self._cut)
-            self.on_window(SpeechWindow(start, self._position_cut, one))
+            self.on_window(SpeechWindow(start, self._position_cut, probability, doubtful))
 
     def skip(self, window: NDArray[np.float32]) -> None:
         """Give up the oldest window that was cut."""
-        decided = [0.0] if self._screen is None else self._screen.after(window, 0.0)
-        self._cut += len(decided) * self.model.window_samples
+        decided = 1 if self._screen is None else len(self._screen.after(window, 0.0))
+        self._cut += decided * self.model.window_samples
         self._position_cut = self._position(self._cut)
 
     def _position(self, resampled: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from fastrtc.audio import INT16_SCALE, PCM
 from fastrtc.media.bands import BANDS, FRAME_S, BandMeter, Powers
 from fastrtc.media.gain import SILENT_PEAK, DetectorGain, peak_of
-from fastrtc.turns.echo import EchoGuard
+from fastrtc.turns.echo import EchoGuard, Heard
 from fastrtc.turns.options import AlgoOptions
 
 Float = NDArray[np.float32]
@@ -20,6 +21,18 @@ LATE_FRAMES = 4
 WAITING = 3
 REMEMBERED_S = 1.0
 MEASURE_EVERY_S = 0.5
+
+
+class Judged(NamedTuple):
+    """The verdict on a window.
+
+    Attributes:
+        probability: That it holds the user's speech.
+        doubtful: Whether that speech may as well be an echo of the reply.
+    """
+
+    probability: float
+    doubtful: bool = False
 
 
 class Screen:
@@ -54,7 +67,7 @@ class Screen:
         """The window as the detector is to hear it."""
         return window if self._gain is None else self._gain.amplify(window)
 
-    def after(self, window: Float, probability: float) -> list[float]:
+    def after(self, window: Float, probability: float) -> list[Judged]:
         """Judge the next window again: is the speech in it the user's?
 
         What seems to be an echo waits for up to ``WAITING`` windows: if the user is heard then, he began there.
@@ -64,20 +77,21 @@ class Screen:
             probability: That it holds anybody's speech.
 
         Returns:
-            That it holds the user's speech, for each window that is decided now, in order.
+            The verdict on each window that is decided now, in order.
         """
         if self._echo is None:
-            return [probability]
+            return [Judged(probability)]
         waiting = self._waiting
-        if self._echo.is_echo(window, probability):
+        heard = self._echo.judge(window, probability)
+        if heard is Heard.ECHO:
             waiting.append(probability)
             if len(waiting) <= WAITING:
                 return []
             waiting.popleft()
-            return [0.0]
-        decided = [one if probability >= DOUBTFUL else 0.0 for one in waiting]
+            return [Judged(0.0)]
+        decided = [Judged(one if probability >= DOUBTFUL else 0.0) for one in waiting]
         waiting.clear()
-        return [*decided, probability]
+        return [*decided, Judged(probability, heard is Heard.DOUBTFUL)]
 
 
 class EchoEar:
@@ -123,25 +137,25 @@ class EchoEar:
         self._far_samples += pcm.size
         self._far_active = True
 
-    def is_echo(self, window: Float, probability: float) -> bool:
+    def judge(self, window: Float, probability: float) -> Heard:
         """Take the next window that was heard; whether it holds nothing but the bot's voice."""
         frame = int(self._heard_frames)
         self._heard_frames += self._frames_each
         self._near.append(window)
         self._unmeasured += 1
         if not self._far_active:
-            return False
+            return Heard.USER
         if probability < DOUBTFUL and self._unmeasured < self._measure_at:
-            return False
+            return Heard.USER
         self._measure_far()
         self._measure_near()
         if not self.guard.may_hear_echo(frame):
             self._far_active = False
-            return False
+            return Heard.USER
         # No echo is as silent as this: a detector that still finds speech knows it from elsewhere.
         if probability < DOUBTFUL or peak_of(window) < SILENT_PEAK:
-            return False
-        return self.guard.is_echo(frame, self._newest)
+            return Heard.USER
+        return self.guard.judge(frame, self._newest)
 
     def _measure_near(self) -> None:
         count = min(self._unmeasured, len(self._near))

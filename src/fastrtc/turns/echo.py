@@ -39,6 +39,11 @@ class EchoSettings:
         doubt_s: Played speech after which, without any sign of an echo, there is taken to be none.
         quiet_s: The same where nothing but steady noise was heard meanwhile, ...
         quiet_db: ... whose levels differ by no more than this.
+        usual_lag_s: Delay that an echo hardly exceeds.
+        unanswered_s: Loud speech that was played, and followed by no speech within that delay, shows that there is no
+            echo.
+        pause_s: Silence that separates two sounds, or two stretches of what is played.
+        ringing_s: An echo ends so long after its delay.
         worst_gain_db: The echo's level against what was played, while nothing is known.
         correlation: Of the logarithmic powers, that shows an echo.
         margin_db: A band counts from this much above the expected echo, at least.
@@ -62,6 +67,10 @@ class EchoSettings:
     doubt_s: float = 2.5
     quiet_s: float = 0.9
     quiet_db: float = 12.0
+    usual_lag_s: float = 0.6
+    unanswered_s: float = 0.25
+    pause_s: float = 0.3
+    ringing_s: float = 0.25
     worst_gain_db: float = -6.0
     correlation: float = 0.4
     margin_db: float = 4.0
@@ -82,6 +91,15 @@ class Coupling(Enum):
     ABSENT = "absent"
 
 
+class Heard(Enum):
+    """What a window holds besides noise."""
+
+    ECHO = "echo"
+    USER = "user"
+    DOUBTFUL = "doubtful"
+    """One of the two: whether it ends soon after the reply has fallen silent will tell."""
+
+
 class EchoGuard:
     """Follows what is played and what is heard, in frames that count from the session's start.
 
@@ -89,11 +107,18 @@ class EchoGuard:
     coupling    input                                            next        what is heard counts as echo
     ==========  ===============================================  ==========  =========================================
     UNKNOWN     two estimates of the same delay                  FOUND       unless louder than the worst echo
+    UNKNOWN     the first speech comes later after loud words    ABSENT
+                of the reply than an echo would
+    UNKNOWN     speech that outlives its echo, had it been one   ABSENT
     UNKNOWN     ``doubt_s`` played without them, or ``quiet_s``  ABSENT
                 with nothing but steady noise heard
     FOUND       a new estimate                                   FOUND       unless louder than the learnt echo
     ABSENT      two estimates of the same delay                  FOUND       never
     ==========  ===============================================  ==========  =========================================
+
+    The first sound over a reply that nothing is known about is doubtful: a reply that falls silent for it finds out.
+    An echo that came back after a delay ends that long after the reply fell silent; the user does not care. That is
+    done once; what seems to be an echo is one from then on.
     """
 
     def __init__(self, settings: EchoSettings | None = None) -> None:
@@ -118,6 +143,11 @@ class EchoGuard:
         self._recent = 0.0
         self._sure = 0
         self._hang = 0
+        self._began = 0
+        self._heard_first: int | None = None
+        self._heard_last = 0
+        self._doubted = False
+        self._tried = False
 
     def play(self, frame: int, powers: Powers) -> None:
         """What is played.
@@ -135,6 +165,8 @@ class EchoGuard:
         self._loudest = max(self._loudest, float(totals.max()))
         loud = np.flatnonzero(totals > max(self._loudest * 1e-3, 1e-8))
         if loud.size:
+            if frame + int(loud[0]) - self._last_loud > self._frames(self.settings.pause_s):
+                self._began, self._heard_first = frame + int(loud[0]), None
             self._last_loud = frame + int(loud[-1])
             self._played += int(loud.size)
 
@@ -170,17 +202,45 @@ class EchoGuard:
         if self._played >= self._learn_at and self.may_hear_echo(frame):
             self._learn(self._near.end)
 
-    def is_echo(self, frame: int, powers: Powers) -> bool:
-        """Whether what is heard holds nothing but echo (and noise). To be asked about each speech-like window in order.
+    def judge(self, frame: int, powers: Powers) -> Heard:
+        """Whether what is heard holds more than echo and noise. To be asked about each speech-like window in order.
 
         Args:
             frame: Number of the first frame.
             powers: Shape ``(n, bands)``.
         """
-        settings = self.settings
+        if self.coupling is Coupling.UNKNOWN and self._finds_out(frame):
+            self.coupling = Coupling.ABSENT
         if self.coupling is Coupling.ABSENT or not self.may_hear_echo(frame):
             self._sure = self._hang = 0
-            return False
+            return Heard.USER
+        if not self._is_echo(frame, powers):
+            return Heard.USER
+        if self.coupling is Coupling.FOUND or self._tried:
+            return Heard.ECHO
+        self._doubted = True
+        return Heard.DOUBTFUL
+
+    def _finds_out(self, frame: int) -> bool:
+        """While nothing is known: whether the speech at ``frame`` cannot be an echo, given when it came and ends."""
+        settings = self.settings
+        if self._heard_first is None:
+            self._heard_first = frame
+        if self._doubted and frame - self._heard_last > self._frames(settings.pause_s):
+            self._tried = True
+        self._heard_last = frame
+        usual = self._frames(settings.usual_lag_s)
+        unanswered = self._far.get(self._began, max(self._began, self._heard_first - usual)).max(axis=1, initial=0.0)
+        if np.count_nonzero(unanswered > 0.1 * self._loudest) >= self._frames(settings.unanswered_s):
+            return True
+        lag = min(max(self._heard_first - self._began, self._frames(settings.pause_s)), usual)
+        return not self._tried and frame - self._last_loud > lag + self._frames(settings.ringing_s)
+
+    def _frames(self, seconds: float) -> int:
+        return round(seconds / self.settings.frame_s)
+
+    def _is_echo(self, frame: int, powers: Powers) -> bool:
+        settings = self.settings
         now = self.excess_db(frame, powers)
         mean, self._recent = (now + self._recent) / 2.0, now
         enough = settings.excess_db * (0.5 if self._hang else 1.0)

@@ -16,11 +16,13 @@ class SpeechWindow:
         start: Position of its first sample, in received samples.
         end: Position after its last sample.
         probability: That it holds speech, in [0, 1].
+        doubtful: Whether the speech may be an echo of the reply: it may hold the reply, but not end it.
     """
 
     start: int
     end: int
     probability: float
+    doubtful: bool = False
 
 
 class SpeechGate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
@@ -81,6 +81,7 @@ class TurnMachine:
     HELD                speech for ``interrupt_samples``            FREE        CancelReply
     HELD                ... and with ``weigh``: "an interruption"   FREE        CancelReply
     HELD                silence for ``resume_samples``              as before   ResumeReply
+    HELD                less, if all of the sound was doubtful      as before   ResumeReply
     any but FREE        ``reply_finished``                          FREE
     any but FREE        ``trigger``                                 THINKING    CancelReply, StartReply
     any but FREE        ``cancel``                                  FREE        CancelReply
@@ -90,6 +91,8 @@ class TurnMachine:
     With ``weigh``, a filter is asked (``WeighSound``) when the speech over a reply reaches ``interrupt_samples`` and
     when it pauses; ``longest_backchannel_samples`` of it end the reply without an answer. What was let pass belongs to
     the user's turn all the same if that follows within ``continued_samples``.
+
+    Doubtful speech (``SpeechWindow.doubtful``) holds a reply, and ends none; where there is none, it is not heard.
 
     Speech over a reply ends no turn before it has interrupted the reply, and interrupts none before it is enough for a
     turn to start: until then the reply is held, also with "cancel", so that no reply is lost to a sound. Without
@@ -104,6 +107,7 @@ class TurnMachine:
         self._audible = False
         self._spoken_over = 0
         self._sound_start = 0
+        self._certain = True
         self._weighed: WeighSound | None = None
         self._weighing = False
         self._swallowed: tuple[int, int] | None = None
@@ -146,6 +150,8 @@ class TurnMachine:
             return []
         self._forget_swallowed(at)
         over_reply = self.floor is not Floor.FREE
+        if window.doubtful and not over_reply:
+            window = replace(window, probability=0.0)
         may_end = not over_reply and not self._settings.manual
         decisions = self._follow(self._user.step(window, at, may_end=may_end), at)
         if over_reply:
@@ -253,9 +259,13 @@ class TurnMachine:
         if gate.speech:
             if not self._spoken_over:
                 self._sound_start = window.start
+                self._certain = False
+            self._certain = self._certain or not window.doubtful
             self._spoken_over += window.end - window.start
-        elif at - gate.last_speech_end >= self._settings.resume_samples and not self._weighing:
+        elif at - gate.last_speech_end >= self._silence_to_resume and not self._weighing:
             return self._let_go()
+        if not self._certain:
+            return self._hold() if gate.speech and self.floor is not Floor.HELD else []
         held, cancels = self.floor is Floor.HELD, self._settings.interruption == "cancel"
         if held and not cancels and self._settings.weigh:
             return self._weigh(at)
@@ -264,7 +274,14 @@ class TurnMachine:
             return []
         if (held or cancels) and self._user.state is not UserState.SILENT:
             return self._cancel("user")
-        if held:
+        return [] if held else self._hold()
+
+    @property
+    def _silence_to_resume(self) -> int:
+        return self._settings.resume_samples if self._certain else self._settings.doubt_end_samples
+
+    def _hold(self) -> list[Decision]:
+        if self._spoken_over < self._settings.hold_samples:
             return []
         self.floor = Floor.HELD
         return [HoldReply(self.turn)]

@@ -12,6 +12,7 @@ from fastrtc.turns.detector import TurnDetector
 from fastrtc.turns.interruption import InterruptionFilter
 
 SOUND_END_S = 0.128
+DOUBT_END_S = 0.3
 CONTINUED_S = 1.5
 
 Interruption: TypeAlias = Literal["hold", "cancel"]
@@ -169,6 +170,7 @@ class TurnSettings:
     hold_samples: int
     interrupt_samples: int
     resume_samples: int
+    doubt_end_samples: int
     continue_unheard: bool
     manual: bool
     weigh: bool = False
@@ -227,6 +229,7 @@ def turn_settings(
         hold_samples=samples(options.hold_speech_s),
         interrupt_samples=samples(options.interrupt_speech_s),
         resume_samples=samples(options.resume_silence_s),
+        doubt_end_samples=samples(min(DOUBT_END_S, options.resume_silence_s)),
         continue_unheard=options.continue_unheard_turn,
         manual=options.turn_detection == "manual",
         weigh=weigh,
