@@ -4,13 +4,14 @@
     python bench/stop_words.py held-out
     python bench/stop_words.py false
     python bench/stop_words.py command
+    python bench/stop_words.py crowd [--sessions 20] [--share 0.3] [--seconds 30]
 
 Recorded clips from `../shared/speech` go through `ReplyOnStopWords` and its driver in packets of 20 ms, in virtual time
 (`fastrtc.testing.Rehearsal`); the time that the recogniser really took is added to each delay. `detect` puts each clip
 into three seconds of nothing, of audio books or of recorded noise. `held-out` are words of a telephone corpus that no
 threshold was chosen with, alone and at the end of a sentence. `false` listens to everything that does not hold a stop
 word. `command` joins "computer" and a spoken command with a gap, and compares where the audio given to the function
-begins with where the command does.
+begins with where the command does. `crowd` asks the pool what so many sessions would, in real time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -28,10 +30,15 @@ from typing import Any
 import numpy as np
 from _endpointing_corpora import DATA, RATE_HZ, Float, dip_near, floor_noise, load, speech_probabilities, speech_spans
 
-from fastrtc.audio import float_to_int16
+from fastrtc.audio import PCM, float_to_int16
 from fastrtc.events import TurnCommitted
 from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
+from fastrtc.handlers.wake import LONGEST_S, STEP_S
+from fastrtc.speech.moonshine import MoonshineSTT
 from fastrtc.speech.recogniser import get_stt_model
+from fastrtc.speech.recognition_pool import RecognitionPool
+from fastrtc.speech.spotting import MoonshineSpotter
+from fastrtc.speech.stop_words import StopWords
 from fastrtc.testing import Rehearsal
 
 WORDS = {
@@ -84,6 +91,7 @@ class Timed(Rehearsal):
     def __init__(self, words: list[str], **options: Any) -> None:
         self.alarms: list[Alarm] = []
         self.took_s: list[float] = []
+        self.heard: list[str] = []
         self._length = 0
         handler = ReplyOnStopWords(quiet, words, input_sample_rate=RATE_HZ, stt_model=get_stt_model(), **options)
         super().__init__(handler, RATE_HZ)
@@ -95,6 +103,8 @@ class Timed(Rehearsal):
             began = time.perf_counter()
             found = work()
             self.took_s.append(time.perf_counter() - began)
+            if isinstance(found, str):
+                self.heard.append(found)
             return found
 
         super().recognise(key, timed, then, failed)
@@ -257,6 +267,7 @@ def false_alarms(words: list[str]) -> dict[str, Any]:
     random = np.random.default_rng(3)
     seconds, alarms, took = 0.0, [], []
     for folder in OTHERS:
+        before_s, before = seconds, len(alarms)
         for path in files(folder):
             sound = load(path)
             whole = np.concatenate(
@@ -266,8 +277,11 @@ def false_alarms(words: list[str]) -> dict[str, Any]:
             run.listen(whole)
             seconds += whole.size / RATE_HZ
             took += run.took_s
-            alarms += [(str(path.relative_to(DATA)), round(alarm.at_s, 2)) for alarm in run.alarms]
+            alarms += [
+                (str(path.relative_to(DATA)), run.heard[n], round(alarm.at_s, 2)) for n, alarm in enumerate(run.alarms)
+            ]
             run.close()
+        show("alarms", folder, {"minutes": round((seconds - before_s) / 60, 1), "alarms": alarms[before:]})
     real = real_ones()
     wrong = [alarm for alarm in alarms if alarm[0] not in real]
     result = {
@@ -342,14 +356,72 @@ def spread(errors: list[float]) -> dict[str, Any]:
     }
 
 
+def crowd(sessions: int, share: float, seconds: float) -> dict[str, Any]:
+    """Questions of many sessions to one pool in real time; each talks a share of the time, 1 to 5 s at once."""
+    random = np.random.default_rng(5)
+    talk = backgrounds()["speech"]
+    spotter = MoonshineSpotter(MoonshineSTT(), StopWords(["computer"]), 0.5)
+    due = sorted(
+        (at_s, session, first, last)
+        for session in range(sessions)
+        for at_s, first, last in questions(random, share, seconds, talk.size)
+    )
+    pool = RecognitionPool(os.cpu_count() or 1)
+    waits_s: list[float] = []
+    began_s, began_cpu_s = time.perf_counter(), time.process_time()
+    for at_s, session, first, last in due:
+        time.sleep(max(0.0, began_s + at_s - time.perf_counter()))
+        audio, asked_s = float_to_int16(talk[first:last]), time.perf_counter()
+
+        def job(audio: PCM = audio, asked_s: float = asked_s) -> None:
+            spotter.spot(RATE_HZ, audio)
+            waits_s.append(time.perf_counter() - asked_s)
+
+        pool.submit(session, job)
+    cpu_s = time.process_time() - began_cpu_s
+    stats = pool.stats
+    pool.close()
+    found = {
+        "sessions": sessions,
+        "talking_percent": round(100 * share),
+        "questions": len(due),
+        "dropped": stats.dropped,
+        "dropped_percent": round(100 * stats.dropped / len(due), 1),
+        "cores": round(cpu_s / seconds, 2),
+        "wait_p50_s": quantile(waits_s, 50),
+        "wait_p99_s": quantile(waits_s, 99),
+    }
+    show("crowd", f"{sessions} sessions", found)
+    return found
+
+
+def questions(random: np.random.Generator, share: float, seconds: float, size: int) -> Iterator[tuple[float, int, int]]:
+    """When one session asks, and about which samples: as its ``WakeListener`` does while somebody talks."""
+    at_s = float(random.uniform(0, 2))
+    while at_s < seconds:
+        talk_s = float(random.uniform(1, 5))
+        first = int(random.integers(0, size - 6 * RATE_HZ))
+        for step in range(1, int(talk_s / STEP_S) + 2):
+            heard_s = min(step * STEP_S, talk_s)
+            last = first + round(heard_s * RATE_HZ)
+            if at_s + heard_s < seconds:
+                yield at_s + heard_s, max(first, last - round(LONGEST_S * RATE_HZ)), last
+        at_s += talk_s / share
+
+
 def show(what: str, which: str, values: dict[str, Any]) -> None:
-    told = {key: value for key, value in values.items() if key not in ("alarms", "words", "missed_clips")}
+    told = {key: value for key, value in values.items() if key not in ("words", "missed_clips")}
     print(f"{what:22} {which:14}", told, file=sys.stderr, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", nargs="?", default="detect", choices=["detect", "held-out", "false", "command"])
+    parser.add_argument(
+        "part", nargs="?", default="detect", choices=["detect", "held-out", "false", "command", "crowd"]
+    )
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--share", type=float, default=0.3, help="of the time that each session talks (crowd)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long (crowd)")
     parser.add_argument("--words", nargs="+", default=ASKED, choices=sorted(WORDS), metavar="WORD")
     parser.add_argument(
         "--conditions", nargs="+", default=list(CONDITIONS), choices=list(CONDITIONS), metavar="CONDITION"
@@ -362,6 +434,8 @@ def main() -> None:
             found = held_out()
         case "false":
             found = false_alarms(arguments.words)
+        case "crowd":
+            found = crowd(arguments.sessions, arguments.share, arguments.seconds)
         case _:
             found = command()
     print(json.dumps(found, indent=1))

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from fastrtc.errors import AudioFormatError, ConfigurationError, MissingExtraError
-from fastrtc.speech import moonshine_weights
-from fastrtc.speech.moonshine import MoonshineSTT
+from fastrtc.speech import moonshine, moonshine_weights
+from fastrtc.speech.moonshine import MoonshineSTT, without_loop
 from fastrtc.speech.protocol import SpeechToText, Transcriber
 from fastrtc.speech.recogniser import get_stt_model, stt_for_chunks
 
@@ -163,3 +163,33 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(moonshine_weights, "_WEIGHTS_PACKAGE", "no_such_package")
     with pytest.raises(MissingExtraError, match=r"fastrtc\[stt\]"):
         MoonshineSTT()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "left"),
+    [
+        ([5, 6, 7, 7, 7, 7, 7], [5, 6, 7]),
+        ([5, 6, 7, 6, 7, 6, 7, 6], [5, 6, 7]),
+        ([1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1], [1, 2, 3, 4]),
+        ([5, 7, 7, 7], [5, 7, 7, 7]),
+        ([1, 2, 3, 1, 2, 3], [1, 2, 3, 1, 2, 3]),
+        ([7, 7, 7, 7, 7, 8], [7, 7, 7, 7, 7, 8]),
+        ([], []),
+    ],
+)
+def test_of_a_loop_the_first_time_stays(tokens: list[int], left: list[int]) -> None:
+    assert without_loop(tokens) == left
+
+
+@pytest.mark.speech
+def test_a_decoder_that_has_to_be_stopped_is_not_believed_what_it_repeats(
+    model: MoonshineSTT, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio = clip(speech, "wuw-corpus-ii/00053/WUWII00053_010.flac")  # Somebody says one word nine times.
+    said = model.stt(audio).rstrip(".").split()
+    assert said[1:] == [said[-1]] * len(said[1:])
+    assert len(said) >= 8
+    monkeypatch.setattr(moonshine, "TOKENS_PER_S", 1.0)
+    stopped = model.transcribe(audio, words=True)
+    assert stopped.text.split() == said[:2]
+    assert [word.text for word in stopped.words] == said[:2]

@@ -30,6 +30,7 @@ QUIET_S = 0.1  # precision with which a quiet place to cut is looked for
 CUT_FROM_S = 12.0
 LEAD_S, TAIL_S = 0.1, 0.2  # of silence around each piece: short words need it
 FEWEST_TOKENS = 8
+LEAST_REPEATED = 4  # tokens, before a repetition counts as one
 
 
 class MoonshineSTT(Transcriber):
@@ -70,10 +71,11 @@ class MoonshineSTT(Transcriber):
         at = 0
         for piece in _pieces(samples_of(audio)):
             writing = self.write(piece)
-            texts.append(self.net.vocabulary.text(writing.tokens))
+            tokens = writing.tokens if writing.ended else without_loop(writing.tokens)
+            texts.append(self.net.vocabulary.text(tokens))
             logs.extend(writing.logs)
             if words:
-                times.extend(self._words(piece, writing, at / RATE_HZ))
+                times.extend(self._words(piece, writing, tokens, at / RATE_HZ))
             at += piece.size
         text = " ".join(text for text in texts if text)
         return Transcript(text, tuple(times), confidence=float(np.exp(np.mean(logs))) if logs and text else None)
@@ -102,8 +104,8 @@ class MoonshineSTT(Transcriber):
         """
         return alignment.beginnings(writing.attention(tokens), samples, LEAD_S, TAIL_S)
 
-    def _words(self, samples: Float, writing: Writing, at_s: float) -> list[Word]:
-        known, tokens = self.net.vocabulary, writing.tokens
+    def _words(self, samples: Float, writing: Writing, tokens: list[int], at_s: float) -> list[Word]:
+        known = self.net.vocabulary
         firsts = [place for place, token in enumerate(tokens) if place == 0 or known.starts_word(token)]
         texts = [known.text(tokens[first:end]) for first, end in pairwise([*firsts, len(tokens)])]
         if not firsts:
@@ -114,6 +116,21 @@ class MoonshineSTT(Transcriber):
             for text, (begin_s, end_s) in zip(texts, spans, strict=True)
             if text
         ]
+
+
+def without_loop(tokens: list[int]) -> list[int]:
+    """What a decoder wrote that was stopped for writing too much, without the repetitions in which it was caught.
+
+    Of what is written three times or more at the end, the first time stays. It is not asked of a text that came to its
+    end by itself: people do say a word nine times.
+    """
+    for period in range(1, len(tokens) // 3 + 1):
+        repeated = 0
+        while repeated < len(tokens) - period and tokens[-1 - repeated] == tokens[-1 - repeated - period]:
+            repeated += 1
+        if repeated >= max(2 * period, LEAST_REPEATED):
+            return tokens[: len(tokens) - repeated]
+    return tokens
 
 
 def samples_of(audio: tuple[int, AnyPCM]) -> Float:

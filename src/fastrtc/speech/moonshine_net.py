@@ -159,11 +159,16 @@ class Writing:
         return True
 
     @property
+    def ended(self) -> bool:
+        """Whether the decoder came to the end by itself."""
+        return len(self.logs) > len(self.tokens)
+
+    @property
     def starts(self) -> list[int]:
         """The places at which a word begins, or might have."""
         known = self._net.vocabulary
         places = [at for at, token in enumerate(self.tokens) if at == 0 or known.starts_word(token)]
-        return places if len(self.tokens) == len(self._rows) else [*places, len(self.tokens)]
+        return [*places, len(self.tokens)] if self.ended else places
 
     def attention(self, tokens: Sequence[int]) -> Float:
         """What the decoder attends to while it writes these tokens: :meth:`MoonshineNet.attention`.
