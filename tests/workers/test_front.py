@@ -21,15 +21,28 @@ class HangingWorker:
         raise BlockingIOError("the worker takes no connections")
 
 
+class Worker:
+    """Takes what it is given."""
+
+    alive = True
+    responsive = True
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.taken = 0
+
+    async def hand_over(self, connection: socket.socket, read: bytes) -> None:
+        self.taken += 1
+
+
 class Pool:
-    """Of one worker."""
+    """Of these workers."""
 
-    stopping = False
+    def __init__(self, *workers: HangingWorker | Worker, stopping: bool = False) -> None:
+        self.alive = list(workers)
+        self.stopping = stopping
 
-    def __init__(self, worker: HangingWorker) -> None:
-        self.alive = [worker]
-
-    def worker(self, number: int) -> HangingWorker:
+    def worker(self, number: int) -> HangingWorker | Worker:
         return self.alive[number]
 
 
@@ -46,3 +59,20 @@ def test_a_request_for_a_worker_that_hangs_is_answered_in_the_end(monkeypatch: p
 
     answer = asyncio.run(scenario())
     assert answer.startswith(b"HTTP/1.1 503 ")
+
+
+def test_while_it_drains_those_who_come_hear_why_from_a_worker_that_stays() -> None:
+    idle, busy = Worker(0), Worker(1)
+
+    async def scenario() -> None:
+        placement = Placement()
+        placement.opened(1, "running", 0.0)
+        for _ in range(3):
+            client, accepted = socket.socketpair()
+            client.sendall(b"GET /websocket/offer HTTP/1.1\r\nupgrade: websocket\r\n\r\n")
+            server = Front(accepted, Pool(idle, busy, stopping=True), placement, None)  # type: ignore[arg-type]
+            await asyncio.wait_for(server._serve_one(accepted), 10)
+            client.close()
+
+    asyncio.run(scenario())
+    assert (idle.taken, busy.taken) == (0, 3)

@@ -118,6 +118,9 @@ class Front:
                 return worker
         free = [worker.number for worker in self._pool.alive if worker.responsive]
         free = free or [worker.number for worker in self._pool.alive]
+        if self._pool.stopping:
+            # Those with sessions stay for a while and say why they take no more; the others are gone at any moment.
+            free = [number for number in free if self._placement.sessions(number)] or free
         if not free:
             return None
         return self._pool.worker(self._placement.place(free, time.monotonic(), session_id, opens=opens))
