@@ -1,12 +1,18 @@
-"""What hostile clients cost the others: reasons, times, memory, and the audio of a caller beside them, as JSON.
+"""What hostile clients cost the others: how they are ended, memory, and the audio of callers beside them, as JSON.
 
-    python bench/hostile.py [--seconds 4] [--only messages,audio]
+    python bench/hostile.py [--seconds 8] [--only messages,audio] [--server fastrtc|uvicorn]
 
-A server in a process of its own plays a steady tone to everybody. One good caller listens over a WebSocket; beside it
-come, one kind after the other, clients that flood messages, send huge or endless ones, send audio as fast as they can,
-never read, never start, flood offers, or flood a data channel. For each kind: how the server ended it, after how many
-seconds its session was gone (null: it was only slowed down), the server's growth in resident MB, and how far the good
-caller's audio was behind its schedule.
+A server in a process of its own plays a steady tone to everybody, as ``fastrtc serve`` does or under plain uvicorn.
+Two good callers listen, one over a WebSocket, one over WebRTC; beside them come, one kind after the other, clients that
+flood messages, send huge or endless ones, ping, send audio as fast as they can, never read, never start, flood offers,
+or flood a data channel (``_attacks.py``). They are processes of low priority: what they cost others is to be the
+server's time, not the machine's. Who is thrown out comes again at once.
+
+``late_ms``: by how much every 20 ms of audio came later than their rhythm, for the WebSocket at the client (the server
+collects up to 40 ms by design), for WebRTC where the server hands it to the engine (a caller's jitter buffer hides the
+rest). Moments in which the clock of the callers' process was more than 10 ms late itself are left out: then it was the
+machine (``calm_share`` is the rest). ``p99_above_nobody_ms`` is what the attack adds. ``grown_mb``: of the server's
+resident memory at its height.
 """
 
 from __future__ import annotations
@@ -16,34 +22,58 @@ import asyncio
 import base64
 import json
 import os
-import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
-from websockets.asyncio.client import ClientConnection
+from _attacks import ATTACKS
+from _crowd import Crowd, free_port, get, load, wait_for
+from isolation import Stopwatch, TimedLink, in_calm
 from websockets.asyncio.client import connect as open_socket
-from websockets.exceptions import WebSocketException
-
-from fastrtc.client import connect
-from fastrtc.media.g711 import decode_ulaw, encode_ulaw
 
 RATE = 24_000
-FRAME = base64.b64encode(encode_ulaw(np.zeros(RATE // 50, np.int16))).decode()
+BLOCK = RATE // 50
+BLOCK_S = 0.02
+WINDOW = 50
+SILENT = 500
+HERE = Path(__file__).resolve().parent
 
 
-def serve(port: int) -> None:
+class Written(Stopwatch):
+    """Notes when the audio of the two good callers is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written_s: dict[str, list[float]] = {}
+
+    def wrap_link(self, link: Any, context: Any) -> Any:
+        if not context.webrtc_id.startswith("good"):
+            return link
+        return _Audible(link, self.written_s.setdefault(context.webrtc_id, []))
+
+
+class _Audible(TimedLink):
+    """Notes blocks of audio only: the client counts those."""
+
+    def write(self, pcm: Any) -> None:
+        if pcm is None:
+            self.inner.write(None)
+        else:
+            super().write(pcm)
+
+
+def serve(port: int, how: str) -> None:
     """The server: a tone for everybody."""
     import uvicorn
     from fastapi import FastAPI
 
     from fastrtc import AsyncStreamHandler, Stream
+    from fastrtc.serving import ServeSettings, uvicorn_config
 
     class Tone(AsyncStreamHandler):
         def __init__(self) -> None:
@@ -61,237 +91,163 @@ def serve(port: int) -> None:
 
         async def shutdown(self) -> None: ...
 
+    written = Written()
     app = FastAPI()
-    stream = Stream(Tone(), modality="audio", concurrency_limit=20, verbose=False)
+    stream = Stream(Tone(), modality="audio", concurrency_limit=20, verbose=False, observers=[written])
     stream.mount(app)
 
     @app.get("/sessions")
     def sessions() -> list[str]:
         return list(stream.connections)
 
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="error")
+    @app.get("/written")
+    def times() -> dict[str, list[float]]:
+        return written.written_s
+
+    if how == "uvicorn":
+        config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error")
+    else:
+        config = uvicorn_config(app, ServeSettings())
+        config.port = port
+    uvicorn.Server(config).run()
 
 
-async def listen(url: str) -> None:
-    """A caller that only listens, in a process of its own; for each line on stdin, how late its audio was since."""
-    loop = asyncio.get_running_loop()
-    lines = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    late_ms: list[float] = []
-    start_s, heard_ms = 0.0, 0.0
-
-    async def answer() -> None:
-        while await lines.readline():
-            late = np.array(late_ms or [0.0])
-            late_ms.clear()
-            late -= late.min()
-            ranks = (("p50", 50), ("p99", 99), ("max", 100))
-            print(json.dumps({name: round(float(np.percentile(late, q)), 1) for name, q in ranks}), flush=True)
-
-    answering = asyncio.create_task(answer())
-    async with open_socket(f"{url}/websocket/offer", max_size=None) as line:
-        await line.send(json.dumps({"event": "start", "websocket_id": "good"}))
-        async for text in line:
-            message = json.loads(text)
+async def listen(port: int) -> None:
+    """The two good callers, in a process of their own; a line on stdin ends them and prints what they heard."""
+    crowd = Crowd(port)
+    caller = await crowd.join("good-webrtc")
+    while caller.loud_s is None:  # noqa: ASYNC110 - the crowd's clock sets it
+        await asyncio.sleep(0.01)
+    caller.arrivals = []
+    arrivals_s: list[float] = []
+    heard = 0
+    over = asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    async with open_socket(f"ws://127.0.0.1:{port}/websocket/offer", max_size=None) as line:
+        await line.send(json.dumps({"event": "start", "websocket_id": "good-websocket"}))
+        print("ready", flush=True)
+        while not over.done():
+            message = json.loads(await line.recv())
             if message.get("event") == "media":
-                now_s = time.perf_counter()
-                if not start_s:
-                    start_s = now_s
-                    print("ready", flush=True)
-                late_ms.append((now_s - start_s) * 1000.0 - heard_ms)
-                heard_ms += decode_ulaw(base64.b64decode(message["media"]["payload"])).size * 1000.0 / RATE
-    await answering
+                now_s = time.monotonic()
+                heard += len(base64.b64decode(message["media"]["payload"]))
+                arrivals_s += [now_s] * (heard // BLOCK - len(arrivals_s))
+    gaps_s = [at_s for at_s, peak in caller.arrivals if peak < SILENT]
+    crowd.stop()
+    print(json.dumps({"arrivals_s": arrivals_s, "gaps_s": gaps_s, "stalls_s": crowd.stalls_s}), flush=True)
 
 
-class Good:
-    """The process of the good caller."""
-
-    def __init__(self, url: str) -> None:
-        command = [sys.executable, __file__, "--listen", url]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._read() == "ready"
-
-    def take(self) -> dict[str, float]:
-        """How late its audio was since the last time, beside the best of that time."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        late: dict[str, float] = json.loads(self._read())
-        return late
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def _read(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+def rhythm_s(written_s: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """When each block of audio was due: every 20 ms, in the rhythm of the soonest ones around it."""
+    offset = written_s - np.arange(len(written_s)) * BLOCK_S
+    floor = [offset[max(0, n - WINDOW) : n + WINDOW + 1].min() for n in range(len(offset))]
+    return np.array(floor) + np.arange(len(written_s)) * BLOCK_S
 
 
-_sent = [0]
+def lateness(due_s: Any, came_s: Any, span_s: tuple[float, float], stalls_s: list[float]) -> dict[str, float]:
+    """Percentiles of what was due in a time, without the moments in which the machine stalled."""
+    inside = (due_s >= span_s[0]) & (due_s < span_s[1])
+    late = list(zip(came_s[inside], 1000 * (came_s - due_s)[inside], strict=True))
+    calm = in_calm(late, stalls_s)
+    ranks = (("p50", 50), ("p99", 99), ("max", 100))
+    found = {name: round(float(np.percentile(calm or [np.nan], rank)), 1) for name, rank in ranks}
+    return {**found, "calm_share": round(len(calm) / max(1, len(late)), 2)}
 
 
-async def flood(line: ClientConnection, make: Callable[[int], str], seconds: float) -> None:
-    """Send as fast as the server reads."""
-    end_s = time.perf_counter() + seconds
-    _sent[0] = 0
-    with suppress(WebSocketException, OSError):
-        while time.perf_counter() < end_s:
-            await line.send(make(_sent[0]))
-            _sent[0] += 1
-            if _sent[0] % 50 == 0:
-                await asyncio.sleep(0)
+class Memory(threading.Thread):
+    """Watches the resident memory of a process."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._statm = Path(f"/proc/{pid}/statm")
+        self.most_mb = 0.0
+        self.start()
+
+    def now_mb(self) -> float:
+        return int(self._statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def run(self) -> None:
+        with suppress(OSError, ValueError):  # the process has ended, or the system does not tell
+            while True:
+                self.most_mb = max(self.most_mb, self.now_mb())
+                time.sleep(0.1)
 
 
-async def over_websocket(
-    url: str, make: Callable[[int], str], seconds: float, *, reads: bool = True, compression: str | None = None
-) -> dict[str, Any]:
-    """One client that floods; how it ended."""
-    options: dict[str, Any] = {"max_size": None, "compression": compression, "max_queue": None if reads else 1}
-    async with open_socket(f"{url}/websocket/offer", **options) as line:
-        begin_s = time.perf_counter()
-        await line.send(json.dumps({"event": "start", "websocket_id": "bad"}))
-        gone = asyncio.create_task(line.wait_closed() if reads else session_gone(url))
-        flooding = asyncio.create_task(flood(line, make, seconds))
-        await asyncio.wait([gone], timeout=seconds + 1.0)
-        gone_s = round(time.perf_counter() - begin_s, 2) if gone.done() else None
-        ended = (line.close_code, line.close_reason) if line.close_code is not None else None
-        flooding.cancel()
-        gone.cancel()
-        line.transport.abort()
-        return {"sent": _sent[0], "ended": ended, "gone_after_s": gone_s}
+def attack(name: str, port: int, seconds: float) -> dict[str, Any]:
+    """Run one kind of hostile clients in a process of its own."""
+    command = [sys.executable, str(HERE / "_attacks.py"), name, f"ws://127.0.0.1:{port}"]
+    done = subprocess.run(
+        [*command, str(seconds)], capture_output=True, text=True, check=False, timeout=10 * seconds + 60
+    )
+    if done.returncode:
+        return {"error": done.stderr[-300:]}
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
-async def session_gone(url: str) -> None:
-    """Wait until the bad client's session, which is there, is over."""
-    async with httpx.AsyncClient(base_url=url.replace("ws", "http", 1), timeout=30) as client:
-        while "bad" not in (await client.get("/sessions")).json():  # noqa: ASYNC110 - it is another process
-            await asyncio.sleep(0.01)
-        while "bad" in (await client.get("/sessions")).json():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
-def message(size: int) -> Callable[[int], str]:
-    filler = "x" * size
-    return lambda number: json.dumps({"type": "input", "data": [number, filler]})
-
-
-async def silent(url: str, seconds: float) -> dict[str, Any]:
-    """Opens 300 sockets and says nothing."""
-    lines = [await open_socket(f"{url}/websocket/offer") for _ in range(300)]
-    await asyncio.sleep(seconds / 4)
-    closed = [line for line in lines if line.close_code is not None]
-    for line in lines:
-        await line.close()
-    return {"sent": len(lines), "ended": (closed[0].close_code, closed[0].close_reason), "closed": len(closed)}
-
-
-async def offers(url: str, seconds: float) -> dict[str, Any]:
-    """Posts offers as fast as they are answered, eight at a time."""
-    http_url = url.replace("ws", "http", 1)
-    outcomes: dict[str, int] = {}
-    end_s = time.perf_counter() + seconds
-
-    async def post(client: httpx.AsyncClient) -> None:
-        while time.perf_counter() < end_s:
-            answer = await client.post(f"{http_url}/webrtc/offer", json={"type": "offer", "sdp": "v=0\r\nm=audio\r\n"})
-            name = answer.json().get("meta", {}).get("error", "answered")
-            outcomes[name] = outcomes.get(name, 0) + 1
-
-    async with httpx.AsyncClient(timeout=30) as client:
-        await asyncio.gather(*(post(client) for _ in range(8)))
-    return {"sent": sum(outcomes.values()), "ended": outcomes}
-
-
-async def data_channel(url: str, seconds: float) -> dict[str, Any]:
-    """Floods a data channel."""
-    begin_s = time.perf_counter()
-    async with connect(url.replace("ws", "http", 1)) as call:
-        for number in range(20_000):
-            call.send_message({"type": "input", "data": [number, "x" * 100]})
-        end = await call.wait_for(lambda message: message.type == "end_stream", 4 * seconds)
-        reason = end.data["data"]
-    return {"sent": 20_000, "ended": reason, "after_s": round(time.perf_counter() - begin_s, 2)}
-
-
-Attack = Callable[[str, float], Awaitable[dict[str, Any]]]
-ATTACKS: dict[str, Attack] = {
-    "nobody": lambda _, seconds: _wait(seconds),
-    "messages": lambda url, seconds: over_websocket(url, message(10), seconds),
-    "huge_messages": lambda url, seconds: over_websocket(url, message(900_000), seconds),
-    "deflated_messages": lambda url, seconds: over_websocket(url, message(900_000), seconds, compression="deflate"),
-    "endless_message": lambda url, seconds: over_websocket(url, message(2_000_000), seconds),
-    "nonsense": lambda url, seconds: over_websocket(url, lambda _: "[" * 1000, seconds),
-    "audio": lambda url, seconds: over_websocket(
-        url, lambda _: json.dumps({"event": "media", "media": {"payload": FRAME}}), seconds
-    ),
-    "empty_audio": lambda url, seconds: over_websocket(
-        url, lambda _: json.dumps({"event": "media", "media": {"payload": ""}}), seconds
-    ),
-    "never_reads": lambda url, seconds: over_websocket(
-        url, lambda _: json.dumps({"type": "handshake", "x": "x" * 100_000}), 5 * seconds, reads=False
-    ),
-    "never_starts": silent,
-    "offers": offers,
-    "data_channel": data_channel,
-}
-
-
-async def _wait(seconds: float) -> dict[str, Any]:
-    await asyncio.sleep(seconds)
-    return {}
-
-
-def resident_mb(pid: int) -> float:
-    """Of another process; 0 where the system does not tell."""
-    with suppress(OSError, ValueError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    return 0.0
-
-
-async def measure(url: str, pid: int, names: list[str], seconds: float) -> dict[str, Any]:
+def measure(port: int, pid: int, names: list[str], seconds: float) -> dict[str, Any]:
+    """Attack while two callers listen."""
+    command = [sys.executable, __file__, "--listen", str(port)]
+    good = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert good.stdin is not None
+    assert good.stdout is not None
+    assert good.stdout.readline().strip() == "ready"
+    memory = Memory(pid)
+    time.sleep(2.0)
     report: dict[str, Any] = {}
-    good = Good(url)
-    await asyncio.sleep(1.0)
+    times = {}
     for name in names:
-        before_mb = resident_mb(pid)
-        good.take()
-        outcome = await ATTACKS[name](url, seconds)
-        late = good.take()
-        await asyncio.sleep(1.0)
-        report[name] = {**outcome, "grown_mb": round(resident_mb(pid) - before_mb, 1), "good_caller_late_ms": late}
+        before_mb = memory.most_mb = memory.now_mb()
+        begin_s = time.monotonic()
+        outcome = attack(name, port, seconds)
+        times[name] = (begin_s, time.monotonic())
+        time.sleep(1.0)
+        report[name] = {**outcome, "grown_mb": round(memory.most_mb - before_mb, 1)}
+    good.stdin.write("\n")
+    good.stdin.flush()
+    heard = json.loads(good.stdout.readline())
+    good.wait(10)
+    written = {name: np.array(times_s) for name, times_s in get(port, "/written").items()}
+    came_s, stalls_s = np.array(heard["arrivals_s"]), heard["stalls_s"]
+    due_s = rhythm_s(written["good-websocket"])[: len(came_s)]
+    came_s = came_s[: len(due_s)]
+    engine_due_s = rhythm_s(written["good-webrtc"])
+    for name, (begin_s, end_s) in times.items():
+        report[name]["websocket_late_ms"] = lateness(due_s, came_s, (begin_s, end_s), stalls_s)
+        report[name]["webrtc_late_ms"] = lateness(engine_due_s, written["good-webrtc"], (begin_s, end_s), stalls_s)
+        report[name]["webrtc_gaps"] = sum(begin_s <= at_s < end_s for at_s in heard["gaps_s"])
+        if "nobody" in report:
+            report[name]["p99_above_nobody_ms"] = {
+                kind: round(report[name][f"{kind}_late_ms"]["p99"] - report["nobody"][f"{kind}_late_ms"]["p99"], 1)
+                for kind in ("websocket", "webrtc")
+            }
         print(name, json.dumps(report[name]), file=sys.stderr)
-    good.close()
     return report
 
 
 def main() -> None:
+    """Run a server and everybody who calls it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each attack")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each attack")
     parser.add_argument("--only", help="some of the attacks, separated by commas")
+    parser.add_argument("--server", choices=("fastrtc", "uvicorn"), default="fastrtc")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--listen", help=argparse.SUPPRESS)
+    parser.add_argument("--listen", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.listen is not None:
         with suppress(KeyboardInterrupt):
             asyncio.run(listen(options.listen))
         return
     if options.serve is not None:
-        serve(options.serve)
+        serve(options.serve, options.server)
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen([sys.executable, __file__, "--serve", str(port)])
+    port = free_port()
+    server = subprocess.Popen([sys.executable, __file__, "--serve", str(port), "--server", options.server])
     try:
-        for _ in range(300):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.1)
+        wait_for(port, server)
         names = options.only.split(",") if options.only else list(ATTACKS)
-        load = os.getloadavg()[0]
-        report = asyncio.run(measure(f"ws://127.0.0.1:{port}", server.pid, names, options.seconds))
-        print(json.dumps({"load_before": round(load, 2), "attacks": report}, indent=1))
+        before = load()
+        report = measure(port, server.pid, names, options.seconds)
+        print(json.dumps({"server": options.server, "load": [before[0], load()[0]], "attacks": report}, indent=1))
     finally:
         server.terminate()
         server.wait(20)

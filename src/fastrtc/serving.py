@@ -95,12 +95,15 @@ def uvicorn_config(app: Starlette, settings: ServeSettings) -> uvicorn.Config:
     """For uvicorn; h11, because it closes connections whose requests say so."""
     import uvicorn
 
+    from fastrtc.server.paced_socket import PacedWebSocketProtocol
+
     return uvicorn.Config(
         app,
         http="h11",
         log_config=None,
         log_level="debug" if settings.log_level == "debug" else "warning",
         access_log=False,
+        ws=PacedWebSocketProtocol,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,
     )

@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 SHUTDOWN_S = 5.0
 REPORT_EVERY_S = 1.0
+FREE_TEXT_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,10 @@ class Session:
         Raises:
             ProtocolError: A known message with fields it may not have.
         """
-        message = wire.parse_client_message(text)
+        self.take_message(wire.parse_client_message(text))
+
+    def take_message(self, message: wire.ClientMessage) -> None:
+        """Take a message of the client that has been read."""
         match message:
             case wire.ClientHello(_, events):
                 self._greet_client(events)
@@ -199,8 +203,9 @@ class Session:
                 self.discard_turn()
             case wire.StopReply():
                 self.post(lambda: self._driver.interrupt("client"))
-            case wire.FreeText():
-                self.link.send(wire.create_message("log", f"Server received: {text}"))
+            case wire.FreeText(text):
+                # FastRTC's clients get an answer to "handshake"; nobody needs a megabyte back.
+                self.link.send(wire.create_message("log", f"Server received: {text[:FREE_TEXT_SHOWN]}"))
 
     def set_args(self, args: list[Any]) -> None:
         """Give the handler the client's inputs; any thread."""

@@ -14,6 +14,7 @@ from fastrtc.errors import AccessDeniedError, ProtocolError, SignalingError
 from fastrtc.limits import Limits
 from fastrtc.transports.lobby import Lobby
 from fastrtc.visitor import Visitor
+from fastrtc.wire.messages import ClientMessage, encode_client_message
 
 
 class FakeSocket:
@@ -103,6 +104,9 @@ class FakeSession:
         if "refuse" in text:
             raise ProtocolError("no such field")
         self.messages.append(text)
+
+    def take_message(self, message: ClientMessage) -> None:
+        self.receive_message(encode_client_message(message))
 
     def press_key(self, digit: str) -> None:
         self.keys.append(digit)

@@ -139,8 +139,27 @@ def test_refusals_name_the_field(text: dict[str, object], wanted: str) -> None:
 
 
 def test_deep_nesting_is_no_crash() -> None:
-    text = '{"type": "input", "data": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    text = '{"type": "input", "data": ' + "[" * 15_000 + "]" * 15_000 + "}"
     assert isinstance(m.parse_client_message(text), m.FreeText)
+
+
+@pytest.mark.parametrize("part", ["[],", '{"a": 1},', "1,", '"x", '])
+def test_a_message_of_very_many_values_is_not_read(part: str) -> None:
+    begin, end = '{"type": "input", "data": [', "0]}"
+    few = begin + part * 6_000 + end
+    assert len(m.parse_client_message(few).data) == 6_001  # type: ignore[union-attr]
+    with pytest.raises(ProtocolError, match="at most 20000 values"):
+        m.parse_client_message(begin + part * 20_000 + end)
+
+
+def test_a_long_text_with_commas_is_read() -> None:
+    text = json.dumps({"type": "text", "data": "Well, yes, " * 5_000})
+    assert m.parse_client_message(text) == m.ClientText("Well, yes, " * 5_000)
+
+
+def test_numbers_of_very_many_digits_are_not_read() -> None:
+    assert m.parse_client_message('{"type": "input", "data": [' + "9" * 100 + "]}") == m.ClientInput((int("9" * 100),))
+    assert isinstance(m.parse_client_message('{"type": "input", "data": [' + "9" * 101 + "]}"), m.FreeText)
 
 
 def test_outputs_of_any_kind_reach_the_page() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -41,6 +42,14 @@ _CLOSE_TIMEOUT_S = 2.0
 _FASTER_THAN_TIME = 2.0
 _MIN_FRAME_MS = 2.0
 _BYTES_PER_MS = 500.0
+
+# A client's share of the event loop for what it sends: the thread's seconds a second, and at once. Audio takes a
+# hundredth of it. Nothing is charged beyond what a message that starts a session may well take.
+_SHARE = 0.1
+_SHARE_AT_ONCE_S = 0.02
+_MOST_CHARGED_S = 0.05
+# Others get their turn at least so often.
+_TURN_S = 0.002
 
 # RFC 6455, section 7.4.1, and from 3000 IANA's registry of WebSocket close codes; all other ends are normal (1000).
 _CLOSE_CODES = {
@@ -266,6 +275,7 @@ class SocketConversation(ABC):
         self._limits = limits
         self._messages = Meter(limits.messages_per_s, limits.message_burst)
         self._frames = Meter(1000.0 * _FASTER_THAN_TIME, limits.max_received_ms / 2)
+        self._share = Meter(_SHARE, _SHARE_AT_ONCE_S)
         self._starting: asyncio.Task[None] | None = None
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -357,11 +367,12 @@ class SocketConversation(ABC):
             return "disconnected"
 
     async def _receive_all(self) -> str:
+        turn_s = 0.0
         while not self._over.done():
             message = await self.websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return "disconnected"
-            size, heard_ms = len(message.get("text") or message.get("bytes") or ""), self._heard_ms
+            size, heard_ms, begin_s = self._size(message), self._heard_ms, time.thread_time()
             try:
                 await self._take(message, size)
             except CutOffError as error:
@@ -370,10 +381,21 @@ class SocketConversation(ABC):
                 await self.reply(encode_frame(Failed({"error": error.code, **error.detail})))
                 return error.code
             # Who sends faster than anybody speaks is not read meanwhile: it waits, and nobody else does.
-            debt_s = self._frames.owe(max(_MIN_FRAME_MS, self._heard_ms - heard_ms, size / _BYTES_PER_MS))
-            if debt_s > 0:
+            took_s = min(time.thread_time() - begin_s, _MOST_CHARGED_S)
+            turn_s += took_s
+            debt_s = max(
+                self._frames.owe(max(_MIN_FRAME_MS, self._heard_ms - heard_ms, size / _BYTES_PER_MS)),
+                self._share.owe(took_s),
+            )
+            if debt_s > 0 or turn_s > _TURN_S:
+                # What has been received already is given out without a pause for anybody else.
+                turn_s = 0.0
                 await asyncio.sleep(debt_s)
         return self._over.result()
+
+    @staticmethod
+    def _size(message: Mapping[str, Any]) -> int:
+        return len(message.get("text") or message.get("bytes") or "")
 
     async def _take(self, message: Mapping[str, Any], size: int) -> None:
         text = message.get("text")

@@ -10,7 +10,7 @@ from fastrtc.errors import ProtocolError
 from fastrtc.media.g711 import encode_ulaw
 from fastrtc.transports.socket import SocketConversation, SocketLink, Switchboard
 from fastrtc.wire import websocket as wire
-from fastrtc.wire.messages import ClientHello, encode_client_message, parse_client_message
+from fastrtc.wire.messages import ClientHello, ClientMessage, parse_client_message
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
@@ -31,9 +31,9 @@ class WebSocketLink(SocketLink):
             self._outbox.put_text(wire.encode_frame(wire.Clear()))
         return self._client_clears
 
-    def learn(self, message: str) -> None:
+    def learn(self, message: ClientMessage) -> None:
         """Note what the client's messages tell about it: one that says hello understands ``clear``."""
-        if not self._client_clears and isinstance(parse_client_message(message), ClientHello):
+        if isinstance(message, ClientHello):
             self._client_clears = True
 
 
@@ -51,14 +51,15 @@ class WebSocketConversation(SocketConversation):
             case wire.Start() as start:
                 await self._start(start)
                 if start.hello:
-                    self._take_message(encode_client_message(ClientHello()))
+                    self._take_message(ClientHello())
             case wire.Ping():
                 await self.reply(wire.encode_frame(wire.Pong()))
             case wire.Stop():
                 self.hang_up("stopped")
-            case wire.DataMessage(message):
+            case wire.DataMessage(message, fields):
                 self.count_message()
-                self._take_message(message)
+                self._started()
+                self._take_message(parse_client_message(message, fields))
 
     async def reply(self, text: str) -> None:
         if self._link is not None:
@@ -89,10 +90,10 @@ class WebSocketConversation(SocketConversation):
         self._link = link
         self.begin(session)
 
-    def _take_message(self, message: str) -> None:
+    def _take_message(self, message: ClientMessage) -> None:
         self._started().learn(message)
         if self.session is not None:
-            self.session.receive_message(message)
+            self.session.take_message(message)
 
     def _started(self) -> WebSocketLink:
         if self._link is None:

@@ -12,6 +12,8 @@ from typing import Any
 from fastrtc.errors import ProtocolError
 
 _SHOWN_CHARACTERS = 60
+_MAX_PARTS = 20_000
+_MAX_DIGITS = 100
 _MAX_ID_CHARACTERS = 128
 _MAX_TOKEN_CHARACTERS = 8_192
 
@@ -24,10 +26,13 @@ def load_object(text: str | bytes, what: str) -> dict[str, Any]:
         what: What it should have been, for the message ("a WebSocket message").
 
     Raises:
-        ProtocolError: Not JSON, or JSON of another kind.
+        ProtocolError: Not JSON, JSON of another kind, or such that takes long to read: of more than 20,000 commas and
+            brackets, or with whole numbers of more than 100 digits. Python reads JSON without a pause for others, and a
+            megabyte of small values in 50 ms.
     """
+    check_cost(text, what)
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole_number)
     except RecursionError as error:
         raise ProtocolError(f"{what} is nested too deeply") from error
     except ValueError as error:
@@ -35,6 +40,29 @@ def load_object(text: str | bytes, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ProtocolError(f"{what} must be a JSON object like {{...}}; got {kind_of(value)}")
     return value
+
+
+def check_cost(text: str | bytes, what: str) -> None:
+    """Whether a text takes too long to read.
+
+    Raises:
+        ProtocolError: It has too many commas and brackets.
+    """
+    if len(text) > _MAX_PARTS and _parts(text) > _MAX_PARTS:
+        raise ProtocolError(f"{what} may have at most {_MAX_PARTS} values")
+
+
+def _parts(text: str | bytes) -> int:
+    if isinstance(text, bytes):
+        return text.count(b",") + text.count(b"[") + text.count(b"{")
+    return text.count(",") + text.count("[") + text.count("{")
+
+
+def _whole_number(digits: str) -> int:
+    # The time that int() takes grows with the square of them.
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError
+    return int(digits)
 
 
 def take_str(obj: Mapping[str, Any], key: str, what: str) -> str:
@@ -118,7 +146,7 @@ def take_base64(obj: Mapping[str, Any], key: str, what: str) -> bytes:
 
 def shorten(text: str | bytes) -> str:
     """The beginning of what arrived, safe to show."""
-    shown = repr(text)
+    shown = repr(text[: _SHOWN_CHARACTERS + 1])
     return shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + "..."
 
 

@@ -30,7 +30,16 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from fastrtc.errors import ProtocolError
-from fastrtc.wire.fields import kind_of, load_object, take_bool, take_int, take_number, take_object, take_str
+from fastrtc.wire.fields import (
+    check_cost,
+    kind_of,
+    load_object,
+    take_bool,
+    take_int,
+    take_number,
+    take_object,
+    take_str,
+)
 
 PROTOCOL_VERSION = 1
 
@@ -115,14 +124,20 @@ ClientMessage: TypeAlias = (
 )
 
 
-def parse_client_message(text: str) -> ClientMessage:
+def parse_client_message(text: str, fields: Mapping[str, Any] | None = None) -> ClientMessage:
     """Read what a client sent.
 
+    Args:
+        text: The message.
+        fields: Its JSON, if that has been read already.
+
     Raises:
-        ProtocolError: A known ``type`` with fields it may not have. Anything else is :class:`FreeText`.
+        ProtocolError: A known ``type`` with fields it may not have, or a text that takes too long to read. All else is
+            :class:`FreeText`.
     """
+    check_cost(text, "a message")
     try:
-        obj = load_object(text, "a message")
+        obj = load_object(text, "a message") if fields is None else fields
     except ProtocolError:
         return FreeText(text)
     kind = obj.get("type")

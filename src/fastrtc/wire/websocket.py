@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from fastrtc.errors import ProtocolError
@@ -65,9 +66,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class DataMessage:
-    """A text message that shares the socket with the audio."""
+    """A text message that shares the socket with the audio; ``fields`` is its JSON where it has been read."""
 
     text: str
+    fields: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
 
 ClientFrame: TypeAlias = Start | Media | Stop | Ping | DataMessage
@@ -85,7 +87,7 @@ def parse_client_frame(text: str) -> ClientFrame:
     """
     obj = load_object(text, "a WebSocket message")
     if "event" not in obj and "type" in obj:
-        return DataMessage(text)
+        return DataMessage(text, obj)
     what = 'a "start" event'
     match obj.get("event"):
         case "start":

@@ -111,7 +111,7 @@ class EnginePeer(ABC):
     def _adopt_channel(self, channel: Any) -> bool:
         """Whether this is the channel to listen to: the first one."""
         if self._channel is not None:
-            _log.debug("a second data channel (%s) is ignored", channel.label)
+            _log.debug("a second data channel (%r) is ignored", channel.label)
             return False
         self._channel = channel
         return True
