@@ -460,19 +460,13 @@ export class Session extends EventTarget {
   }
 
   /** End the user's turn now, without waiting for a pause. */
-  triggerResponse() {
-    this.#tell(build.triggerResponse());
-  }
+  triggerResponse() { this.#tell(build.triggerResponse()); }
 
   /** Take back what the user has said since the last turn: it will not be answered. */
-  discardTurn() {
-    this.#tell(build.discardTurn());
-  }
+  discardTurn() { this.#tell(build.discardTurn()); }
 
   /** Silence the reply that is being given. */
-  stopReply() {
-    this.#tell(build.stopReply());
-  }
+  stopReply() { this.#tell(build.stopReply()); }
 
   /** End the session; the microphone is released at once. */
   close() {
