@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABCMeta, abstractmethod
+from abc import ABCMeta
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Literal
 
@@ -47,9 +47,13 @@ class ServedComponent(gr.HTML, metaclass=WithoutStub):  # type: ignore[misc]
             raise ConfigurationError("the WebRTC component has no handler: call its stream(fn, inputs, outputs)")
         return self._stream
 
-    @abstractmethod
     def new_stream(self, handler: Any, concurrency_limit: int | Literal["default"] | None) -> ComponentStream:
-        """A stream of a handler with this component's settings; ``fastrtc.WebRTC`` knows how to make one."""
+        """A stream of a handler with this component's settings.
+
+        Raises:
+            ConfigurationError: Only ``fastrtc.WebRTC`` makes streams; this component serves the one that it is given.
+        """
+        raise ConfigurationError("this component serves the stream it was made for; fastrtc.WebRTC makes its own")
 
     def serve(self, stream: ComponentStream, handler: Any) -> None:
         """Speak to a stream that exists."""
