@@ -147,37 +147,38 @@ def measure(options: Any, workers: int, n: int) -> dict[str, Any]:
         psutil.Process(server.pid).nice(SERVER_NICE)
         try:
             wait_for(port, server)
-            return {"workers": workers, "sessions": n, **_measure(server.pid, port, workers, n, options.seconds)}
+            return {"workers": workers, "sessions": n, **_measure(server.pid, port, n, options.seconds)}
         finally:
             server.terminate()
             server.wait(30)
 
 
-def _measure(pid: int, port: int, workers: int, n: int, seconds: float) -> dict[str, Any]:
+def _measure(pid: int, port: int, n: int, seconds: float) -> dict[str, Any]:
     context = multiprocessing.get_context("spawn")
     crowds = []
-    for index in range(min(CALLERS, n)):
+    counts = [n // CALLERS + (index < n % CALLERS) for index in range(min(CALLERS, n))]
+    for index, count in enumerate(counts):
         here, there = context.Pipe()
-        count = n // CALLERS + (index < n % CALLERS)
         process = context.Process(target=_call, args=(port, index, count, seconds, there))
         process.start()
         crowds.append((process, here))
     for _, here in crowds:
         here.recv()
-    _ask_all(port, workers)
+    names = [f"caller-{index}-{number}" for index, count in enumerate(counts) for number in range(count)]
+    _ask_all(port, names)
     processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     used_s, began_s = _cpu_s(processes), time.perf_counter()
     time.sleep(seconds)
     used_s, elapsed_s = _cpu_s(processes) - used_s, time.perf_counter() - began_s
-    answers = _ask_all(port, workers)
+    answers = _ask_all(port, names)
     callers_late_ms = [here.recv() for _, here in crowds]
     for process, _ in crowds:
         process.join(30)
-    counts = np.sum([answer["late"] for answer in answers], axis=0)
+    late_counts = np.sum([answer["late"] for answer in answers], axis=0)
     figures: dict[str, Any] = {"sessions_of_workers": sorted(answer["sessions"] for answer in answers)}
     for name, values in (
         ("lag_ms", [ms for answer in answers for ms in answer["lag_ms"]]),
-        ("late_ms", np.repeat(np.arange(len(counts)), counts)),
+        ("late_ms", np.repeat(np.arange(len(late_counts)), late_counts)),
     ):
         if len(values):
             figures[name] = {f"p{percent}": round(float(np.percentile(values, percent)), 1) for percent in (50, 99)}
@@ -186,7 +187,7 @@ def _measure(pid: int, port: int, workers: int, n: int, seconds: float) -> dict[
         **figures,
         "keeps_up": present
         and all(figures[name]["p99"] < most for name, most in IN_TIME_MS.items() if name in figures),
-        "ticks_per_session_and_s": round(int(counts.sum()) / elapsed_s / n, 1),
+        "ticks_per_session_and_s": round(int(late_counts.sum()) / elapsed_s / n, 1),
         "skipped_ticks": sum(answer["skipped"] for answer in answers),
         "cpu_percent": round(100 * used_s / elapsed_s, 1),
         "callers_late_ms_p99": max(callers_late_ms),
@@ -198,12 +199,11 @@ def _cpu_s(processes: list[psutil.Process]) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
-def _ask_all(port: int, workers: int) -> list[dict[str, Any]]:
-    """Every worker's figures since it was asked last; requests without a session go to the least loaded in turn."""
+def _ask_all(port: int, names: list[str]) -> list[dict[str, Any]]:
+    """Every worker's figures since it was asked last; a request that names a session gets to its worker."""
     answers: dict[int, dict[str, Any]] = {}
-    deadline_s = time.monotonic() + 20
-    while len(answers) < workers and time.monotonic() < deadline_s:
-        answer = get(port, "/figures")
+    for name in names:
+        answer = get(port, f"/figures?webrtc_id={name}")
         known = answers.setdefault(answer["pid"], answer)
         if known is not answer:
             known["lag_ms"] += answer["lag_ms"]
