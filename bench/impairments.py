@@ -154,6 +154,8 @@ class Server:
         self._command = [python, str(SERVER)]
         self._rest = [str(text), vad]
         self._environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        if python != sys.executable:
+            self._environment.pop("PYTHONPATH", None)  # another environment, with packages of its own
         self.port = 0
 
     def __enter__(self) -> Server:

@@ -71,6 +71,8 @@ def measure(kind: str, mode: str, n: int, seconds: float, original: str | None, 
     python = original if kind == "original" and original else sys.executable
     command = [python, str(SERVERS), "fastrtc" if kind == "ours" else kind, mode, str(port), vad or ""]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if python != sys.executable:
+        environment.pop("PYTHONPATH", None)  # another environment, with packages of its own
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         _wait_for(port, server)
