@@ -99,7 +99,21 @@ class Asked:
 def settings(gate: GateSettings) -> TurnSettings:
     """The turn machine's settings that matter for one user's turns."""
     shortest = round(DEFAULT_MIN_TURN_MS * RATE_HZ / 1000)
-    return TurnSettings(RATE_HZ, gate, 0, math.inf, True, "hold", 0, 0, 0, True, False, min_turn_samples=shortest)
+    return TurnSettings(
+        rate_hz=RATE_HZ,
+        gate=gate,
+        pre_roll_samples=0,
+        max_speech_samples=math.inf,
+        can_interrupt=True,
+        interruption="hold",
+        hold_samples=0,
+        interrupt_samples=0,
+        resume_samples=0,
+        doubt_end_samples=0,
+        continue_unheard=True,
+        manual=False,
+        min_turn_samples=shortest,
+    )
 
 
 GATE = GateSettings(DEFAULT_THRESHOLD, DEFAULT_THRESHOLD, window_samples=19 * WINDOW, min_speech_samples=2 * WINDOW)
