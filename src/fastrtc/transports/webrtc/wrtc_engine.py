@@ -19,6 +19,7 @@ from fastrtc.link import Picture, VideoFrame
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import PeerObserver, PeerOptions, PeerState, PeerStats
 from fastrtc.transports.webrtc.peer import EnginePeer, MediaKind
+from fastrtc.transports.webrtc.priorities import calm_encoders
 from fastrtc.transports.webrtc.sdp import (
     check_description,
     media_kinds,
@@ -61,6 +62,7 @@ class WrtcEngine:
         peer = self._peer(options, observer)
         async with _closing_on_error(peer, "the offer could not be answered"):
             await peer.make_answer(offer_sdp)
+        calm_encoders()
         return peer
 
     async def offer(self, options: PeerOptions, observer: PeerObserver) -> WrtcPeer:
@@ -180,6 +182,7 @@ class WrtcPeer(EnginePeer):
             await self._limit_video()
         except _ENGINE_ERRORS as error:
             raise EngineError(f"the answer could not be used: {error}") from error
+        calm_encoders()
 
     async def add_candidate(self, candidate: IceCandidate | None) -> None:
         """See :class:`~fastrtc.transports.webrtc.engine.RtcPeer`."""
