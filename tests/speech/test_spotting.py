@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fastrtc.audio import PCM
 from fastrtc.errors import ConfigurationError, MissingExtraError
@@ -153,3 +155,37 @@ def test_without_the_engine_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "pymicro_wakeword", None)
     with pytest.raises(MissingExtraError, match=r"fastrtc\[wakeword\]"):
         MicroSpotter(StopWords(["alexa"]), 0.5)
+
+
+class Decoder:
+    """A recogniser that holds one stop word to be so probable (logarithms, in the order it is asked)."""
+
+    tells_times = False
+    starts = (0,)
+    tokens = ()
+
+    def __init__(self, *logs: float) -> None:
+        self.logs = list(logs)
+        self.heard_s: list[float] = []
+        self.net = SimpleNamespace(
+            vocabulary=SimpleNamespace(tokens=lambda text: (1,), text=lambda tokens: "something else")
+        )
+
+    def write(self, samples: NDArray[np.float32]) -> Decoder:
+        self.heard_s.append(samples.size / RATE)
+        return self
+
+    def log_of(self, tokens: object, place: int, worst: float) -> float:
+        return self.logs.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("logs", "found"),
+    [((-1.0,), True), ((-3.0, -3.9), True), ((-3.0, -4.1), False), ((-3.6,), False)],
+    ids=["sure", "twice", "by chance", "never"],
+)
+def test_what_is_only_just_probable_enough_is_heard_once_more(logs: tuple[float, ...], found: bool) -> None:
+    decoder = Decoder(-10.0, *logs)
+    spotter = MoonshineSpotter(decoder, StopWords(["computer"]), 0.5)  # type: ignore[arg-type]
+    assert spotter.spot(RATE, np.zeros(2 * RATE, np.int16)) == ("computer" if found else None)
+    assert decoder.heard_s[1:] == [2.0, 1.9][: len(logs)]

@@ -21,6 +21,8 @@ SHARE = 0.7  # of a stop word's surprise that may be left at the highest sensiti
 NEVER = -100.0
 MARGIN = 1.0  # two spellings together are at most this much more probable than the better one of them
 SHORTEST_S = 0.1  # of audio that can hold a word
+SURE = 0.4  # of the surprise that may be left: with less of it, once is enough
+SHIFT_S = 0.1  # of its beginning that a piece is heard without the second time
 
 EARLY = 2.0  # of a logarithm against an end where the stop word was not yet found
 ATTENTION_REST_S, CUT_REST_S = 0.1, 0.25  # that an end may be too early
@@ -100,7 +102,8 @@ class MoonshineSpotter:
     "Jarvis"), yet are much more probable than they would be by chance. A stop word counts as heard when its probability
     is at least ``prior ** (SHARE * sensitivity)``, where ``prior`` is its probability with nothing to be heard: one in
     ten thousand for "computer", one in a hundred million for "view glass". That is the likelihood ratio of keyword
-    spotting (Rose and Paul, 1990) with a threshold that leaves a longer word more room.
+    spotting (Rose and Paul, 1990) with a threshold that leaves a longer word more room. One that is only just probable
+    enough is heard once more, from a little later on, and has to be so in the mean: by chance a word seldom is twice.
 
     Args:
         model: The recogniser.
@@ -120,16 +123,22 @@ class MoonshineSpotter:
             self._phrases[phrase] = (spellings, SHARE * sensitivity * prior)
 
     def spot(self, rate_hz: int, audio: PCM) -> str | None:
-        writing = self._write(samples_of((rate_hz, audio)))
+        samples = samples_of((rate_hz, audio))
+        writing = self._write(samples)
         if writing is None:
             return None
         match = self._wanted.find(self._model.net.vocabulary.text(writing.tokens))
         if match is not None:
             return match.phrase
         for phrase, (spellings, least) in self._phrases.items():
-            if any(_log_of(writing, spellings, place, least - MARGIN) >= least for place in writing.starts):
+            found = max(_log_of(writing, spellings, place, least - MARGIN) for place in writing.starts)
+            if found >= SURE * least or (found >= least and self._is_there_again(samples, phrase, found)):
                 return phrase
         return None
+
+    def _is_there_again(self, samples: Float, phrase: str, found: float) -> bool:
+        _, least = self._phrases[phrase]
+        return (found + self._best(samples[round(SHIFT_S * RATE_HZ) :], phrase)) / 2 >= least
 
     def end_of(self, rate_hz: int, audio: PCM, phrase: str, known: int) -> int:
         """Where the decoder looks for what follows, when it is made to write the stop word where it fits best."""
