@@ -59,9 +59,14 @@ def silence(seconds: float) -> Wave:
 
 
 def played(tab: Page) -> str:
-    """What the recogniser makes of the sound that the page has played."""
+    """What the recogniser makes of the sound that the page has played, one piece between pauses after the other."""
     pcm = np.frombuffer(base64.b64decode(tab.evaluate("takeAudio('outputStream')")), np.int16)
-    return get_stt_model().stt((RATE_HZ, pcm)).lower()
+    hop, pause = RATE_HZ // 100, 40
+    level = np.abs(pcm[: pcm.size // hop * hop].reshape(-1, hop).astype(np.int32)).max(axis=1)
+    loud = np.flatnonzero(level > 300)
+    pieces = np.split(loud, np.flatnonzero(np.diff(loud) > pause) + 1)
+    texts = [get_stt_model().stt((RATE_HZ, pcm[one[0] * hop : (one[-1] + 1) * hop])) for one in pieces if one.size]
+    return " ".join(texts).lower()
 
 
 def told(tab: Page, name: str) -> list[dict[str, Any]]:
