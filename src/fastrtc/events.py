@@ -34,9 +34,15 @@ class UserStoppedSpeaking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnDiscarded:
-    """What the user has said since the last turn was taken back (``discard_turn``) and will not be answered."""
+    """What the user has said since the last turn will not be answered.
+
+    Attributes:
+        reason: ``requested`` (``discard_turn``), ``muted``, or ``too_short``: a click or a blip of noise, with less
+            speech than a word has.
+    """
 
     at_s: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from fastrtc.turns.machine import (
 )
 from fastrtc.turns.options import AlgoOptions, Interruption, TurnSettings, turn_settings
 from fastrtc.turns.patience import FixedPatience
-from fastrtc.turns.user_turn import AskDetector, Paused, Started, UserState
+from fastrtc.turns.user_turn import AskDetector, Discarded, Paused, Started, UserState
 
 SIZE = 512  # 32 ms at 16 kHz
 PRE_ROLL = 14_400
@@ -76,7 +76,7 @@ class Call:
 
 def controls(decisions: list[Decision]) -> list[Decision]:
     """What concerns replies."""
-    return [one for one in decisions if not isinstance(one, Started | Paused | AskDetector)]
+    return [one for one in decisions if not isinstance(one, Started | Paused | AskDetector | Discarded)]
 
 
 # ---- the table ------------------------------------------------------------------------------------------------
@@ -285,14 +285,29 @@ def test_muted_hears_nothing() -> None:
 def test_muting_forgets_what_was_said_before() -> None:
     call = Call()
     call.hear(1, 20)
-    call.machine.mute(True)
+    assert call.machine.mute(True) == [Discarded("muted")]
     assert call.hear(0, 100) == []
     assert not call.machine.busy
 
 
+def test_speech_that_ends_before_it_holds_a_reply_is_discarded_aloud() -> None:
+    call = Call(replace(SETTINGS, hold_samples=10 * SIZE)).replying()
+    onset = call.at
+    assert call.hear(1, 5) == [Started(onset)]
+    assert call.hear(0, RESUMES_AFTER) == [Paused(onset + 5 * SIZE), Discarded("too_short")]
+    assert call.machine.floor is Floor.REPLYING
+
+
+def test_what_is_taken_back_is_told_once() -> None:
+    call = Call()
+    call.hear(1, 20)
+    assert call.machine.discard() == [Discarded("requested")]
+    assert call.machine.discard() == []
+
+
 def test_muting_while_a_reply_is_held_lets_it_go_on() -> None:
     call = Call().held()
-    assert call.machine.mute(True) == [ResumeReply(1)]
+    assert call.machine.mute(True) == [Discarded("muted"), ResumeReply(1)]
     assert call.machine.floor is Floor.REPLYING
     assert call.hear(1, 100) == []
     assert call.machine.floor is Floor.REPLYING

@@ -12,7 +12,7 @@ from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.machine import CancelReply, Decision, Floor, HoldReply, ResumeReply, StartReply, TurnMachine
 from fastrtc.turns.options import AlgoOptions, TurnSettings, turn_settings
 from fastrtc.turns.patience import FixedPatience, Pause
-from fastrtc.turns.user_turn import AskDetector, Paused, Started, UserState
+from fastrtc.turns.user_turn import AskDetector, Discarded, Paused, Started, UserState
 
 SIZE = 512
 BASE = turn_settings(
@@ -45,6 +45,7 @@ class Referee:
     muted: bool = False
     running: int | None = None
     held: bool = False
+    speaking: bool = False
     last_turn: int = 0
     onset: int | None = None
     promised: int = 0
@@ -67,6 +68,10 @@ class Referee:
     def take(self, decisions: list[Decision]) -> None:
         for decision in decisions:
             self._check(decision)
+        speaking = self.machine.user_state is not UserState.SILENT
+        if self.speaking and not speaking:
+            assert any(isinstance(one, StartReply | Discarded | ResumeReply) for one in decisions), "left hanging"
+        self.speaking = speaking
         needed = self.machine.needed_from
         self.promised = max(self.promised, self.heard - self.settings.pre_roll_samples if needed is None else needed)
         assert (self.machine.floor is Floor.FREE) == (self.running is None)

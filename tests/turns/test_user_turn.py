@@ -13,6 +13,7 @@ from fastrtc.turns.patience import EndpointPolicy, FixedPatience, Pause
 from fastrtc.turns.user_turn import (
     REMEMBERED_PAUSES,
     AskDetector,
+    Discarded,
     Ended,
     Paused,
     Started,
@@ -118,7 +119,7 @@ def test_paused_long_enough_ends_with_silence() -> None:
 
 def test_paused_with_too_little_speech_for_a_turn_is_forgotten() -> None:
     user = User(settings=replace(SETTINGS, min_turn_samples=4 * SIZE))
-    assert user.hear(1, 1, 1, *[0] * 20) == [Started(0), Paused(3 * SIZE)]
+    assert user.hear(1, 1, 1, *[0] * 20) == [Started(0), Paused(3 * SIZE), Discarded("too_short")]
     assert user.turn.state is UserState.SILENT
     later = user.hear(1, 1, 1, 1, *[0] * 20)
     assert [type(output) for output in later] == [Started, Paused, Ended]

@@ -25,7 +25,7 @@ export const PROTOCOL_VERSION = 1;
  * @typedef {{name: "session_started", at_s: number}
  *   | {name: "user_started_speaking", at_s: number, onset_s: number}
  *   | {name: "user_stopped_speaking", at_s: number, end_s: number}
- *   | {name: "turn_discarded", at_s: number}
+ *   | {name: "turn_discarded", at_s: number, reason: string}
  *   | ({name: "user_transcript", at_s: number} & Transcript)
  *   | {name: "turn_committed", turn: number, at_s: number, start_s: number, end_s: number, reason: string,
  *      probability: number | null}

@@ -51,6 +51,8 @@ test("a reply that is stopped by a button leaves a listening session", () => {
 
 test("what was taken back leaves a listening session, and a reply as it is", () => {
   assert.deepEqual(play("listening", "user_started_speaking", "turn_discarded"), ["speaking", "listening"]);
+  const blip = play("listening", "user_started_speaking", "user_stopped_speaking", "turn_discarded");
+  assert.deepEqual(blip, ["speaking", "paused", "listening"]);
   assert.deepEqual(play("replying", "playback_started", "turn_discarded"), ["replying", "replying"]);
 });
 

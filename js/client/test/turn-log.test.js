@@ -36,7 +36,7 @@ test("the wait lasts until the reply is heard, where the server tells", () => {
 
 test("what was taken back is no part of the turn that follows", () => {
   const onset = (/** @type {number} */ at) => ({ name: "user_started_speaking", at_s: at, onset_s: at });
-  const turns = fold(STARTED, onset(1.1), { name: "turn_discarded", at_s: 1.8 }, onset(2), COMMITTED).turns;
+  const turns = fold(STARTED, onset(1.1), { name: "turn_discarded", at_s: 1.8, reason: "requested" }, onset(2), COMMITTED).turns;
   assert.equal(turns[0].spokenS, 0.5);
 });
 

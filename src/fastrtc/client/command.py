@@ -24,7 +24,7 @@ _SHOWN = {
     "user_started_speaking": "you are speaking",
     "user_stopped_speaking": "you paused",
     "turn_committed": "your turn is over",
-    "turn_discarded": "what you said was taken back",
+    "turn_discarded": "what you said is not answered",
     "first_audio": "the reply begins",
     "reply_interrupted": "the reply was interrupted",
     "playback_finished": "the reply is over",

@@ -38,7 +38,7 @@ from fastrtc.speech.backchannel import SoundFilter
 from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.interruption import InterruptionFilter, Sound, WeighSound
 from fastrtc.turns.machine import CancelReply, Decision, HoldReply, ResumeReply, StartReply, TurnMachine
-from fastrtc.turns.user_turn import AskDetector, Paused, Started, UserState
+from fastrtc.turns.user_turn import AskDetector, Discarded, Paused, Started
 from fastrtc.wire.messages import TranscriptMessage, create_message, encode_server_message
 
 SOUND_PAD_S = 0.032
@@ -187,8 +187,6 @@ class TurnDriver(Driver):
         self._carry_out(self._machine.cancel(reason))
 
     def discard(self) -> None:
-        if self._machine.user_state is not UserState.SILENT:
-            self._speaker.tell(TurnDiscarded(at_s=self._now_s()))
         self._carry_out(self._machine.discard())
 
     def mute(self, muted: bool) -> None:
@@ -256,6 +254,8 @@ class TurnDriver(Driver):
                     self._log("started_talking")
                 case Paused(end):
                     self._speaker.tell(UserStoppedSpeaking(at_s=self._now_s(), end_s=self._seconds(end)))
+                case Discarded(reason):
+                    self._speaker.tell(TurnDiscarded(at_s=self._now_s(), reason=reason))
                 case AskDetector():
                     self._ask(decision)
                 case WeighSound():

@@ -10,7 +10,7 @@ from fastrtc.turns.gate import SpeechWindow
 from fastrtc.turns.interruption import WeighSound, is_interruption
 from fastrtc.turns.options import TurnSettings
 from fastrtc.turns.patience import EndpointPolicy
-from fastrtc.turns.user_turn import AskDetector, Ended, Paused, Started, UserOutput, UserState, UserTurn
+from fastrtc.turns.user_turn import AskDetector, Discarded, Ended, Paused, Started, UserOutput, UserState, UserTurn
 
 
 class Floor(Enum):
@@ -65,7 +65,9 @@ class CancelReply:
     reason: str
 
 
-Decision: TypeAlias = Started | Paused | AskDetector | WeighSound | StartReply | HoldReply | ResumeReply | CancelReply
+Decision: TypeAlias = (
+    Started | Paused | AskDetector | Discarded | WeighSound | StartReply | HoldReply | ResumeReply | CancelReply
+)
 
 
 class TurnMachine:
@@ -86,6 +88,8 @@ class TurnMachine:
     any but FREE        ``trigger``                                 THINKING    CancelReply, StartReply
     any but FREE        ``cancel``                                  FREE        CancelReply
     HELD                ``discard`` or ``mute``                     as before   ResumeReply
+    any                 the same, the user having begun to speak    as before   Discarded
+    THINKING, REPLYING  the user fell silent before a hold          as before   Discarded, if he had begun to speak
     ==================  ==========================================  ==========  =======================
 
     With ``weigh``, a filter is asked (``WeighSound``) when the speech over a reply reaches ``interrupt_samples`` and
@@ -188,13 +192,17 @@ class TurnMachine:
     def mute(self, muted: bool) -> list[Decision]:
         """While muted the user is not heard; what was said before is forgotten, and holds no reply any more."""
         self._muted = muted
-        return self._let_go() if muted else []
+        return self._take_back("muted") if muted else []
 
     def discard(self) -> list[Decision]:
         """Forget what the user has said since the last turn; what follows can be a turn again."""
-        decisions = self._let_go()
+        decisions = self._take_back("requested")
         self._swallowed = self._carried_start = None
         return decisions
+
+    def _take_back(self, reason: str) -> list[Decision]:
+        told: list[Decision] = [] if self._user.state is UserState.SILENT else [Discarded(reason)]
+        return told + self._let_go()
 
     def greet(self, at: int, reason: str = "greeting") -> list[Decision]:
         """The bot takes the floor without being asked; nothing happens while somebody else has it."""
@@ -263,7 +271,8 @@ class TurnMachine:
             self._certain = self._certain or not window.doubtful
             self._spoken_over += window.end - window.start
         elif at - gate.last_speech_end >= self._silence_to_resume and not self._weighing:
-            return self._let_go()
+            # Of a held reply its going on says the same.
+            return self._let_go() if self.floor is Floor.HELD else self._take_back("too_short")
         if not self._certain:
             return self._hold() if gate.speech and self.floor is not Floor.HELD else []
         held, cancels = self.floor is Floor.HELD, self._settings.interruption == "cancel"

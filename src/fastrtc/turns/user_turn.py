@@ -63,7 +63,18 @@ class Ended:
     probability: float | None
 
 
-UserOutput: TypeAlias = Started | Paused | AskDetector | Ended
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """What the user has said since the last turn is forgotten.
+
+    Attributes:
+        reason: ``too_short``, ``requested`` or ``muted``.
+    """
+
+    reason: str
+
+
+UserOutput: TypeAlias = Started | Paused | AskDetector | Ended | Discarded
 
 
 class UserTurn:
@@ -78,7 +89,7 @@ class UserTurn:
     PAUSED      window with speech                  SPEAKING
     PAUSED      silence at an asking point          PAUSED      AskDetector
     PAUSED      silence >= what the policy asks     SILENT      Ended(silence or complete)
-    PAUSED      the same, too little speech         SILENT
+    PAUSED      the same, too little speech         SILENT      Discarded(too_short)
     any         ``discard()``                       SILENT
     ==========  ==================================  ==========  ===========================
     """
@@ -175,8 +186,8 @@ class UserTurn:
             outputs.append(ended)
         return outputs
 
-    def decide(self, at: int) -> Ended | None:
-        """The turn's end, if the pause is long enough now; a sound too short for a turn is forgotten then."""
+    def decide(self, at: int) -> Ended | Discarded | None:
+        """What ends the turn, if the pause is long enough now: an answer, or too little speech for one."""
         if self.state is not UserState.PAUSED:
             return None
         pause = self.pause(at)
@@ -184,7 +195,7 @@ class UserTurn:
             return None
         if self._speech_samples < self._settings.min_turn_samples:
             self.discard()
-            return None
+            return Discarded("too_short")
         return self._end(at, "complete" if self._answers else "silence")
 
     def pause(self, at: int) -> Pause:
