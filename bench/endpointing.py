@@ -41,13 +41,13 @@ from _endpointing_corpora import (
     phone_clips,
 )
 
-from fastrtc.handlers.endpoint import DEFAULT_MIN_TURN_MS, DEFAULT_THRESHOLD
+from fastrtc.handlers.endpoint import Endpoint
+from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.speech.end_of_turn import EndOfTurnModel
 from fastrtc.speech.smart_turn import SmartTurn
 from fastrtc.turns.detector import TurnDetector
 from fastrtc.turns.endpointing import AdaptivePatience
 from fastrtc.turns.gate import SpeechWindow
-from fastrtc.turns.options import GateSettings, TurnSettings
 from fastrtc.turns.patience import EndpointPolicy, FixedPatience, Pause
 from fastrtc.turns.user_turn import AskDetector, Ended, UserTurn
 
@@ -96,32 +96,12 @@ class Asked:
         return self._answers[key]
 
 
-def settings(gate: GateSettings) -> TurnSettings:
-    """The turn machine's settings that matter for one user's turns."""
-    shortest = round(DEFAULT_MIN_TURN_MS * RATE_HZ / 1000)
-    return TurnSettings(
-        rate_hz=RATE_HZ,
-        gate=gate,
-        pre_roll_samples=0,
-        max_speech_samples=math.inf,
-        can_interrupt=True,
-        interruption="hold",
-        hold_samples=0,
-        interrupt_samples=0,
-        resume_samples=0,
-        doubt_end_samples=0,
-        continue_unheard=True,
-        manual=False,
-        min_turn_samples=shortest,
-    )
+SETTINGS = Endpoint.of(ReplyOnPause(lambda _: None, input_sample_rate=RATE_HZ)).settings
 
 
-GATE = GateSettings(DEFAULT_THRESHOLD, DEFAULT_THRESHOLD, window_samples=19 * WINDOW, min_speech_samples=2 * WINDOW)
-
-
-def replies_s(clip: Clip, policy: EndpointPolicy, ask: Asked | None, gate: GateSettings = GATE) -> list[float]:
+def replies_s(clip: Clip, policy: EndpointPolicy, ask: Asked | None) -> list[float]:
     """When replies would begin, in seconds from the clip's start."""
-    turn, found = UserTurn(settings(gate), policy), []
+    turn, found = UserTurn(SETTINGS, policy), []
     for number, probability in enumerate(clip.probabilities.tolist()):
         end = (number + 1) * WINDOW
         at = -(-(end + RESAMPLER_DELAY) // FRAME) * FRAME
@@ -134,12 +114,12 @@ def replies_s(clip: Clip, policy: EndpointPolicy, ask: Asked | None, gate: GateS
     return found
 
 
-def judge(clips: list[Clip], policy: EndpointPolicy, ask: Asked | None, gate: GateSettings = GATE) -> dict[str, Any]:
+def judge(clips: list[Clip], policy: EndpointPolicy, ask: Asked | None) -> dict[str, Any]:
     """The figures of one policy on some clips."""
     cut = missed = 0
     late = []
     for clip in clips:
-        times = replies_s(clip, policy, ask, gate)
+        times = replies_s(clip, policy, ask)
         cut += any(time < clip.true_end_s - 0.05 for time in times)
         after = [time for time in times if time >= clip.true_end_s - 0.05]
         missed += not after
@@ -155,11 +135,11 @@ def judge(clips: list[Clip], policy: EndpointPolicy, ask: Asked | None, gate: Ga
     }
 
 
-def false_turns(clips: Iterable[Clip], policy: EndpointPolicy, ask: Asked | None, gate: GateSettings = GATE) -> Any:
+def false_turns(clips: Iterable[Clip], policy: EndpointPolicy, ask: Asked | None) -> Any:
     """Replies to nobody."""
     chosen = list(clips)
     seconds = sum(clip.length_s for clip in chosen)
-    count = sum(len(replies_s(clip, policy, ask, gate)) for clip in chosen)
+    count = sum(len(replies_s(clip, policy, ask)) for clip in chosen)
     return {"seconds": round(seconds, 1), "false_turns": count, "per_hour": round(3600 * count / seconds, 1)}
 
 

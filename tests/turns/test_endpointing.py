@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fastrtc.turns.endpointing import AdaptivePatience
 from fastrtc.turns.gate import SpeechWindow
-from fastrtc.turns.options import GateSettings, TurnSettings
+from fastrtc.turns.options import AlgoOptions, turn_settings
 from fastrtc.turns.patience import PHRASE_PAUSE_MS, FixedPatience, Pause
 from fastrtc.turns.user_turn import AskDetector, Ended, UserTurn
 
@@ -153,19 +153,8 @@ def test_ends_that_do_not_meet_are_a_step() -> None:
 
 
 SIZE = 512
-SETTINGS = TurnSettings(
-    rate_hz=16_000,
-    gate=GateSettings(threshold=0.5, release=0.5, window_samples=9600, min_speech_samples=3 * SIZE),
-    pre_roll_samples=0,
-    max_speech_samples=math.inf,
-    can_interrupt=True,
-    interruption="hold",
-    hold_samples=0,
-    interrupt_samples=0,
-    resume_samples=0,
-    doubt_end_samples=0,
-    continue_unheard=True,
-    manual=False,
+SETTINGS = turn_settings(
+    AlgoOptions(), rate_hz=16_000, threshold=0.5, release=0.5, min_speech_ms=96, speech_pad_ms=400, can_interrupt=True
 )
 
 
