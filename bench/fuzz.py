@@ -35,7 +35,7 @@ MAX_BYTES = 96
 NATIVE = "native"
 # Whole conversations cost a hundred times as much as one message.
 SHARES = dict.fromkeys(("websocket_conversation", "telephone_conversation", "signaling", "session_messages"), 0.1)
-SHARES["turn_messages"] = 0.01
+SHARES |= {"turn_messages": 0.01, "paced_socket": 0.02}
 
 
 class Tally:
@@ -88,9 +88,9 @@ def resident_mb() -> float:
 
 def native_target() -> Any:
     """Answers offers with the real engine."""
+    from tests.fuzz.loop import LOOP
     from tests.fuzz.seeds import SDP
     from tests.fuzz.source import Source, mutated_lines
-    from tests.fuzz.targets import LOOP
 
     from fastrtc.errors import EngineError, ProtocolError
     from fastrtc.transports.webrtc.candidate import IceCandidate

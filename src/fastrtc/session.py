@@ -245,7 +245,7 @@ class Session:
         if heard is not None and heard.size:
             self._supervised(lambda: self._driver.hear(self._at_input_rate(heard)))
         if self.settings.time_limit_s is not None and self._now_s() >= self.settings.time_limit_s:
-            self.hang_up(f"The time limit of {self.settings.time_limit_s:g} s was reached")
+            self.hang_up("time_limit_reached")
             self._mouth.playout.close()
 
     def push(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 import threading
@@ -101,6 +102,12 @@ class EchoServer:
                 case {"type": "hello"}:
                     hello = {"session_id": "x", "version": 1, **RATES}
                     await client.send_json({"type": "hello", "data": hello})
+                case {"type": "reply", "turn": turn, "seconds": seconds}:
+                    started = {"name": "reply_started", "turn": turn, "at_s": 1.0}
+                    await client.send_json({"type": "event", "data": started})
+                    loud = base64.b64encode(b"\x10" * 160).decode()
+                    for _ in range(round(50 * seconds)):
+                        await client.send_json({"event": "media", "media": {"payload": loud}})
                 case {"type": "clear"}:
                     await client.send_json({"event": "clear"})
                 case {"type": _}:
@@ -112,9 +119,12 @@ class EchoServer:
             await asyncio.to_thread(thread.join)
             await echo.peer.close()
 
-    def spoken_pcm(self):
-        import base64
+    def reports(self):
+        """What the client has said about what it played: turn and milliseconds."""
+        said = [frame["data"] for frame in self.frames if frame.get("type") == "playout"]
+        return [(report["turn"], report["played_ms"]) for report in said]
 
+    def spoken_pcm(self):
         media = [frame["media"]["payload"] for frame in self.frames if frame.get("event") == "media"]
         return [decode_ulaw(base64.b64decode(payload)) for payload in media]
 

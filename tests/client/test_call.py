@@ -103,6 +103,55 @@ def test_clear_drops_what_has_not_been_played(server):
     asyncio.run(scenario())
 
 
+def test_what_is_played_over_a_websocket_is_acknowledged_to_the_end(server):
+    echo, url = server
+
+    async def scenario():
+        async with connect(url, "websocket") as call:
+            for turn in (4, 5):
+                call.send_message({"type": "reply", "turn": turn, "seconds": 0.3})
+                # The echo's own silence follows it.
+                await until(lambda turn=turn: max(echo.reports(), default=(0, 0)) >= (turn, 300.0))
+
+    asyncio.run(scenario())
+    assert echo.reports() == sorted(echo.reports())
+
+
+def test_at_an_interruption_what_was_heard_is_said_to_the_sample(server):
+    echo, url = server
+
+    async def scenario():
+        async with connect(url, "websocket") as call:
+            call.send_message({"type": "reply", "turn": 1, "seconds": 30.0})
+            await until(echo.reports)
+            call.send_message({"type": "clear"})
+            call.send_message({"type": "after"})
+            await call.wait_for(lambda message: message.type == "echo")
+            await until(lambda: (1, np.count_nonzero(call.heard.pcm) / 8) in echo.reports())
+            assert np.count_nonzero(call.heard.pcm) / 8 < 30_000
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_acknowledged_to_a_server_that_does_not_know_us(server):
+    echo, url = server
+
+    async def scenario():
+        async with connect(url, "websocket", hello=False, output_rate_hz=8_000) as call:
+            call.send_message({"type": "reply", "turn": 1, "seconds": 0.1})
+            await until(lambda: np.count_nonzero(call.heard.pcm) == 800)
+            await call.listen(0.3)
+
+    asyncio.run(scenario())
+    assert echo.reports() == []
+
+
+async def until(condition):
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - of other threads
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_messages_are_kept_awaited_and_streamed(server, transport):
     _, url = server

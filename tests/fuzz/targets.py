@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 from starlette.requests import HTTPConnection, Request
+from tests.fuzz.loop import LOOP
 from tests.fuzz.seeds import CALLS, CANDIDATES, FORMS, FRAMES, HEADS, MESSAGES, OFFERS, SDP, SERVER, TURN_MESSAGES
+from tests.fuzz.sockets import paced_socket
 from tests.fuzz.source import WEIRD, Source, any_json, as_text, mutated_json, mutated_lines
 from tests.handlers.kit import QUICK, VAD
 from tests.transports.conftest import FakeSocket, FakeSwitchboard
@@ -44,7 +46,6 @@ from fastrtc.transports.websocket import WebSocketConversation
 from fastrtc.wire import messages, offer, twilio, websocket
 from fastrtc.workers.request import END_OF_HEAD, is_offer, parse_head, session_id_of
 
-STUCK_S = 30.0
 Target = Callable[[bytes], str]
 
 
@@ -290,26 +291,6 @@ def yielded(raw: bytes) -> str:
 # ---------------------------------------------------------------- whole conversations
 
 
-class _Loop:
-    """One event loop for all runs of a target."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def run(self, coroutine: Any) -> Any:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(asyncio.wait_for(coroutine, STUCK_S))
-
-    def close(self) -> None:
-        if self._loop is not None:
-            self._loop.close()
-            self._loop = None
-
-
-LOOP = _Loop()
-
-
 def _conversation(kind: Any, seeds: Any, raw: bytes) -> str:
     source = Source(raw)
 
@@ -491,7 +472,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         *(offer_body, candidate, description, client_message, client_frame, call_message, server_message, token),
         *(headers, incoming, front, yielded, websocket_conversation, telephone_conversation, signaling),
-        *(session_messages, turn_messages),
+        *(session_messages, turn_messages, paced_socket),
     )
 }
 
@@ -509,7 +490,7 @@ class _Complaints(logging.Handler):
 def no_errors_logged() -> Iterator[None]:
     """Fail if the package logs an error, for example of a task that nobody awaits."""
     complaints = _Complaints()
-    loggers = [logging.getLogger(name) for name in ("fastrtc", "asyncio")]
+    loggers = [logging.getLogger(name) for name in ("fastrtc", "asyncio", "uvicorn.error")]
     levels = [one.level for one in loggers]
     for one in loggers:
         one.addHandler(complaints)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fuzz.targets import LOOP, TARGETS, no_errors_logged
+from tests.fuzz.loop import LOOP
+from tests.fuzz.targets import TARGETS, no_errors_logged
 
 SHARES = {"websocket_conversation": 150, "telephone_conversation": 150, "signaling": 150, "session_messages": 150}
-SHARES["turn_messages"] = 40
+SHARES |= {"turn_messages": 40, "paced_socket": 100}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -41,7 +41,7 @@ EVENTS = [
     ReplyStarted(turn=2, at_s=5.0),
     PlaybackFinished(turn=2, at_s=7.0, heard_s=1.5),
     HandlerFailed(at_s=7.5, message="what the user said"),
-    SessionClosed(at_s=8.0, reason="The time limit of 8 s was reached"),
+    SessionClosed(at_s=8.0, reason="time_limit_reached"),
 ]
 
 
@@ -87,7 +87,7 @@ def test_a_session_is_counted() -> None:
     assert value(registry, "fastrtc_sessions") == 0
     assert value(registry, "fastrtc_sessions_opened_total") == 1
     assert value(registry, "fastrtc_sessions_refused_total", reason="concurrency_limit_reached") == 1
-    assert value(registry, "fastrtc_sessions_closed_total", reason="other") == 1
+    assert value(registry, "fastrtc_sessions_closed_total", reason="time_limit_reached") == 1
     assert value(registry, "fastrtc_turns_total", reason="silence") == 2
     assert value(registry, "fastrtc_turn_latency_seconds_sum", part="total") == pytest.approx(0.25)
     assert value(registry, "fastrtc_turn_latency_seconds_sum", part="playout") == pytest.approx(0.1)
@@ -195,7 +195,7 @@ def test_spans_say_when_what_happened() -> None:
     ]
     whole, turn, playout = done[-1], done[4], done[3]
     assert whole.attributes["session.id"] == "abc"
-    assert whole.attributes["fastrtc.close_reason"] == "other"
+    assert whole.attributes["fastrtc.close_reason"] == "time_limit_reached"
     assert turn.parent.span_id == whole.context.span_id
     assert done[0].parent.span_id == turn.context.span_id
     assert turn.attributes["fastrtc.latency.total_ms"] == 250.0

@@ -276,7 +276,7 @@ def test_a_session_ends_after_the_time_limit(serve: Any) -> None:
         socket.say(start("ann"))
         life.next()
         end = socket.wait_for(lambda message: message.get("type") == "end_stream")
-        assert "time limit" in end["data"]
+        assert end["data"] == "time_limit_reached"
         assert life.next() == "shutdown"
 
 

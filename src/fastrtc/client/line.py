@@ -10,7 +10,6 @@ import logging
 import urllib.error
 import urllib.request
 import uuid
-from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,13 +22,14 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from fastrtc.audio import PCM
 from fastrtc.client.packetizer import Packetizer
+from fastrtc.client.playback import Playback
 from fastrtc.errors import ConfigurationError, EngineError, ProtocolError, SignalingError
 from fastrtc.media.g711 import decode_ulaw, encode_ulaw
 from fastrtc.transports.webrtc.candidate import IceCandidate
 from fastrtc.transports.webrtc.engine import RATE_HZ, OfferingPeer, PeerOptions, PeerState, RtcEngine
 from fastrtc.transports.webrtc.sdp import candidate_addresses
 from fastrtc.wire import websocket as wire
-from fastrtc.wire.messages import ClientHello, ServerHello, encode_client_message, parse_server_message
+from fastrtc.wire.messages import ClientHello, ServerHello, SessionEvent, encode_client_message, parse_server_message
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ HEAL_S = 2.0  # in which a path that broke may come back by itself
 RESTARTS = 5
 RETRY_S = 1.0
 MAX_BODY_BYTES = 1_000_000
+REPORT_TICKS = 5  # of 20 ms, between reports of what has been played
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +351,9 @@ class WebSocketLine:
         self._tasks: list[asyncio.Task[None]] = []
         self._greeted = asyncio.Event()
         self._refusal: SignalingError | None = None
-        self._playing: deque[PCM] = deque()
+        self._playback = Playback()
+        self._ticks = 0
+        self._understood = False  # whether the server knows our own messages; the original FastRTC breaks off at them
         self._packetizer = Packetizer()
         self._closed = False
         self.rate_in_hz = rate_in_hz
@@ -375,15 +378,10 @@ class WebSocketLine:
 
     def read(self) -> PCM | None:
         """One tick of the playback buffer."""
-        wanted = self.rate_in_hz // 50
-        parts: list[PCM] = []
-        while wanted and self._playing:
-            head = self._playing.popleft()
-            parts.append(head[:wanted])
-            if len(head) > wanted:
-                self._playing.appendleft(head[wanted:])
-            wanted -= len(parts[-1])
-        return np.concatenate(parts) if parts else None
+        self._ticks += 1
+        if self._ticks % REPORT_TICKS == 0:
+            self._report_playout()
+        return self._playback.take(self.rate_in_hz // 50)
 
     def write(self, pcm: PCM | None) -> None:
         """Say one tick."""
@@ -449,9 +447,10 @@ class WebSocketLine:
             frame = wire.DataMessage(text)
         match frame:
             case wire.Media(payload):
-                self._playing.append(decode_ulaw(payload))
+                self._playback.push(decode_ulaw(payload))
             case wire.Clear():
-                self._playing.clear()
+                self._playback.clear()
+                self._report_playout()
             case wire.Failed(meta):
                 details = dict(meta)
                 raise SignalingError(str(details.pop("error", "unknown")), **details)
@@ -466,7 +465,17 @@ class WebSocketLine:
             message = parse_server_message(text)
             if isinstance(message, ServerHello):
                 self.rate_out_hz, self.rate_in_hz = message.input_sample_rate, message.output_sample_rate
+                self._understood = True
                 self._greeted.set()
+            elif isinstance(message, SessionEvent) and message.event.get("name") == "reply_started":
+                turn = message.event.get("turn")
+                self._playback.start_turn(turn if isinstance(turn, int) else 0)
+
+    def _report_playout(self) -> None:
+        """Tell the server how much of its reply has been heard; only the client knows that over a WebSocket."""
+        report = self._playback.report(self.rate_in_hz) if self._understood else None
+        if report is not None:
+            self.send(encode_client_message(report))
 
 
 def new_session_id() -> str:

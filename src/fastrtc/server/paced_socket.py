@@ -19,8 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-
+from fastrtc.server.quiet_socket import QuietWebSocketProtocol
 from fastrtc.transports.meter import Meter
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class _Transport:
             (self._inner.resume_reading if wanted else self._inner.pause_reading)()
 
 
-class PacedWebSocketProtocol(WebSocketsSansIOProtocol):
+class PacedWebSocketProtocol(QuietWebSocketProtocol):
     """See the module; arguments are uvicorn's."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -159,5 +158,4 @@ class PacedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._share.owe(time.thread_time() - begin_s)
         if len(self.frames) > MAX_FRAGMENTS and not self.close_sent:
             self._waiting.clear()
-            self.conn.fail(POLICY_VIOLATION, "too many fragments")
-            self.handle_parser_exception()
+            self.break_off(POLICY_VIOLATION, "too many fragments")

@@ -251,7 +251,7 @@ def test_a_server_that_is_gone(tab: Page, server: Any) -> None:
 
 def test_the_time_limit(tab: Page, server: Any) -> None:
     conversation = start(tab, server)
-    conversation.say({"type": "end_stream", "data": "The time limit of 120 s was reached"})
+    conversation.say({"type": "end_stream", "data": "time_limit_reached"})
     expect(tab.locator("#notice-title")).to_have_text("Time is up")
     expect(tab.locator("#notice-body")).to_have_text("Sessions on this server last at most 2 minutes.")
 

@@ -187,6 +187,10 @@ export function fallbackNotice(error) {
  * @returns {Notice | null}
  */
 export function endNotice(message, timeLimitS) {
+  if (message === "idle_timeout") {
+    const body = "Nobody has spoken for a while, so the server ended the session.";
+    return { kind: "info", title: "It was quiet", body, actions: ["retry"] };
+  }
   if (/time.?(limit|out|is up)/i.test(message)) {
     const limit = timeLimitS ? `Sessions on this server last at most ${duration(timeLimitS)}.` : "Sessions on this server are limited.";
     return { kind: "info", title: "Time is up", body: limit, actions: ["retry"] };
