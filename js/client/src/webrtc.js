@@ -101,7 +101,8 @@ export class WebRTCTransport {
 
   async open() {
     const opened = this.#opened.within(this.#options.connectTimeoutMs, () => this.#noWay("timeout"));
-    await Promise.race([this.#negotiate().then(() => opened), opened]);
+    // Both: a busy browser can report the open channel before it has brought the tracks of the answer.
+    await Promise.all([this.#negotiate(), opened]);
     await this.#limitVideo();
     if (this.#options.receive) await this.#play();
     // The session has been told of nothing that happened meanwhile: it was still connecting.

@@ -20,6 +20,13 @@ class Player {
   }
 }
 
+/** Its sound has come. */
+class SoundingPlayer {
+  srcObject = null;
+
+  async play() {}
+}
+
 class Connection {
   channel = { readyState: "connecting", send: () => {}, onopen: () => {}, onclose: () => {} };
   localDescription = { sdp: "v=0" };
@@ -36,12 +43,15 @@ class Connection {
 
   async setLocalDescription() {}
 
-  /** The server answers, and everything is up. */
+  /** @type {Promise<void>} */ busy = Promise.resolve();
+
+  /** The server answers, and everything is up; a busy browser brings the track of the answer late. */
   async setRemoteDescription() {
-    this.ontrack({ track: { kind: "audio" } });
     this.connectionState = "connected";
     this.channel.readyState = "open";
     this.channel.onopen();
+    await this.busy;
+    this.ontrack({ track: { kind: "audio" } });
   }
 
   getTransceivers() {
@@ -67,10 +77,14 @@ class Stream {
   }
 }
 
-/** A transport that is up and waits for the first sound. */
-async function opening() {
+/**
+ * A transport whose channel is up; with the usual player it waits for the first sound.
+ * @param {{ busy?: Promise<void>, player?: unknown }} [options]
+ */
+async function opening({ busy = Promise.resolve(), player = Player } = {}) {
   const connection = new Connection();
-  Object.assign(globals, { MediaStream: Stream, Audio: Player });
+  connection.busy = busy;
+  Object.assign(globals, { MediaStream: Stream, Audio: player });
   globals.RTCPeerConnection = function RTCPeerConnection() {
     return connection;
   };
@@ -111,4 +125,18 @@ test("nor has a server opened it that goes away before that", async () => {
   const { connection, opened } = await opening();
   connection.channel.onclose();
   assert.ok((await opened) instanceof TransportError);
+});
+
+test("it is open when the reply's track is there, though the channel may open before", async () => {
+  /** @type {() => void} */
+  let free = () => {};
+  const busy = new Promise((/** @type {(value: void) => void} */ resolve) => (free = resolve));
+  const { transport, opened } = await opening({ busy, player: SoundingPlayer });
+  let tracks = -1;
+  const counted = opened.then(() => (tracks = transport.outputStream.getAudioTracks().length));
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(tracks, -1);
+  free();
+  await counted;
+  assert.equal(tracks, 1);
 });
