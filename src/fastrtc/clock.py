@@ -96,9 +96,14 @@ class Ticker:
             seat.owed_ticks += ticks
             if everyone or not seat.member.idle:
                 due.append(seat)
+        listeners: list[Listener] = []
         for seat in due:
             seat.member.pull()
-        judge_all([listener for seat in due if (listener := seat.member.listener) is not None])
+            listener = seat.member.listener
+            if listener is not None and listener.due:
+                listeners.append(listener)
+        if listeners:
+            judge_all(listeners)
         for seat in due:
             owed, seat.owed_ticks = seat.owed_ticks, 0
             for _ in range(owed):

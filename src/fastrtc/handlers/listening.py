@@ -30,6 +30,9 @@ class Listener:
         on_error: Told when the detector raises; the windows concerned are lost.
         screen: What the windows pass through before and after they are judged.
         memory_s: How much of what was judged :meth:`recent` remembers.
+
+    Attributes:
+        due: Whether what was received completes a window; nothing is resampled before.
     """
 
     def __init__(
@@ -44,24 +47,24 @@ class Listener:
         self.model = model
         self.on_window = on_window
         self.on_error = on_error
-        self._rate_hz = rate_hz
+        self._rate_hz, self._model_hz = rate_hz, model.rate_hz
+        self._window_samples = model.window_samples
         self.stream = model.new_stream()
         self.resampler = LiveResampler(rate_hz, model.rate_hz)
         self._delay = self.resampler.delay_samples
         self.inbox: list[PCM] = []
         self.windows: deque[NDArray[np.float32]] = deque()
         self._left = np.zeros(0, np.float32)
-        self._heard = 0
-        self._windows_given = 0
+        self._heard = self._taken = 0
         self._due_at = self._complete_at(1)
+        self.due = False
         self._cut = self._position_cut = 0
         self._screen = screen
         self._judged: deque[NDArray[np.float32]] = deque(maxlen=int(memory_s * model.rate_hz / model.window_samples))
 
     def recent(self, seconds: float) -> NDArray[np.float32]:
         """The newest ``seconds`` of what was judged, at the detector's rate, shape ``(n,)``, or what there is."""
-        size = self.model.window_samples
-        count = min(len(self._judged), round(seconds * self.model.rate_hz / size))
+        count = min(len(self._judged), round(seconds * self._model_hz / self._window_samples))
         if not count:
             return np.zeros(0, np.float32)
         return np.concatenate(list(self._judged)[-count:])
@@ -70,26 +73,35 @@ class Listener:
         """Add what was received; it is judged by the next :func:`judge_all` that finds a whole window of it."""
         self.inbox.append(pcm)
         self._heard += pcm.size
+        self.due = self._heard >= self._due_at
 
-    @property
-    def due(self) -> bool:
-        """Whether what was received completes a window; nothing is resampled before."""
-        return self._heard >= self._due_at
+    def take_due(self) -> PCM:
+        """What lasts as long as the windows that are whole, so that all streams of a rate stand at the same phase."""
+        pcm = self.inbox[0] if len(self.inbox) == 1 else np.concatenate(self.inbox)
+        size, from_hz, to_hz = self._window_samples, self._rate_hz, self._model_hz
+        whole = -(-self._heard * to_hz // from_hz) // size
+        self._due_at = self._complete_at(whole + 1)
+        self.due = False
+        count = min(-(-whole * size * from_hz // to_hz) - self._taken, pcm.size)
+        self._taken += count
+        self.inbox = [pcm[count:]] if count < pcm.size else []
+        return pcm[:count]
 
     def add_resampled(self, samples: NDArray[np.float32]) -> None:
         """Cut windows from what the resampler gave."""
-        left = np.concatenate([self._left, samples]) if self._left.size else samples
-        size = self.model.window_samples
-        whole = left.size // size
-        for i in range(whole):
-            self.windows.append(left[i * size : (i + 1) * size])
-        self._left = left[whole * size :]
-        self._windows_given += whole
-        self._due_at = self._complete_at(self._windows_given + 1)
+        size = self._window_samples
+        if self._left.size:
+            samples = np.concatenate([self._left, samples])
+        elif samples.size == size:
+            self.windows.append(samples)
+            return
+        for end in range(size, samples.size + 1, size):
+            self.windows.append(samples[end - size : end])
+        self._left = samples[samples.size // size * size :]
 
     def _complete_at(self, windows: int) -> int:
         """Samples received that make ``windows`` whole: of ``n``, ``ceil(n * to / from)`` are resampled."""
-        return (windows * self.model.window_samples - 1) * self._rate_hz // self.model.rate_hz + 1
+        return (windows * self._window_samples - 1) * self._rate_hz // self._model_hz + 1
 
     def prepared(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """The window as the detector is to hear it."""
@@ -98,7 +110,7 @@ class Listener:
     def judged(self, window: NDArray[np.float32], probability: float) -> None:
         """The verdict on the oldest window that was cut."""
         self._judged.append(window)
-        size = self.model.window_samples
+        size = self._window_samples
         decided = [Judged(probability)] if self._screen is None else self._screen.after(window, probability)
         for probability, doubtful in decided:
             self._cut += size
@@ -108,11 +120,11 @@ class Listener:
     def skip(self, window: NDArray[np.float32]) -> None:
         """Give up the oldest window that was cut."""
         decided = 1 if self._screen is None else len(self._screen.after(window, 0.0))
-        self._cut += decided * self.model.window_samples
+        self._cut += decided * self._window_samples
         self._position_cut = self._position(self._cut)
 
     def _position(self, resampled: int) -> int:
-        return max(0, resampled * self._rate_hz // self.model.rate_hz - self._delay)
+        return max(0, resampled * self._rate_hz // self._model_hz - self._delay)
 
 
 def judge_all(listeners: Sequence[Listener]) -> None:
@@ -120,20 +132,16 @@ def judge_all(listeners: Sequence[Listener]) -> None:
     heard = [listener for listener in listeners if listener.due]
     if not heard:
         return
-    frames = [_joined(listener) for listener in heard]
+    frames = [listener.take_due() for listener in heard]
+    by_model: dict[int, list[Listener]] = {}
     for listener, samples in zip(heard, process_many([one.resampler for one in heard], frames), strict=True):
         listener.add_resampled(samples)
-    by_model: dict[int, list[Listener]] = {}
-    for listener in heard:
         by_model.setdefault(id(listener.model), []).append(listener)
     for group in by_model.values():
-        while ready := [listener for listener in group if listener.windows]:
+        ready = group
+        while ready:
             _judge_round(ready)
-
-
-def _joined(listener: Listener) -> PCM:
-    inbox, listener.inbox = listener.inbox, []
-    return inbox[0] if len(inbox) == 1 else np.concatenate(inbox)
+            ready = [listener for listener in ready if listener.windows]
 
 
 def _judge_round(ready: list[Listener]) -> None:
@@ -141,17 +149,15 @@ def _judge_round(ready: list[Listener]) -> None:
     prepared = [listener.prepared(window) for listener, window in zip(ready, heard, strict=True)]
     windows = np.stack(prepared) if len(prepared) > 1 else prepared[0].reshape(1, -1)
     verdicts: list[float] = []
+    if run_supervised(partial(_judge, ready, windows, verdicts), partial(_tell_all, ready, heard)):
+        for listener, window, probability in zip(ready, heard, verdicts, strict=True):
+            run_supervised(partial(listener.judged, window, probability), listener.on_error)
 
-    def judge() -> None:
-        given = ready[0].model.judge([listener.stream for listener in ready], windows)
-        verdicts.extend(map(float, given))
-        if len(verdicts) != len(ready):
-            raise ValueError(f"the detector gave {len(verdicts)} probabilities for {len(ready)} windows")
 
-    if not run_supervised(judge, lambda error: _tell_all(ready, heard, error)):
-        return
-    for listener, window, probability in zip(ready, heard, verdicts, strict=True):
-        run_supervised(partial(listener.judged, window, probability), listener.on_error)
+def _judge(ready: list[Listener], windows: NDArray[np.float32], verdicts: list[float]) -> None:
+    verdicts += map(float, ready[0].model.judge([listener.stream for listener in ready], windows))
+    if len(verdicts) != len(ready):
+        raise ValueError(f"the detector gave {len(verdicts)} probabilities for {len(ready)} windows")
 
 
 def _tell_all(listeners: list[Listener], heard: list[NDArray[np.float32]], error: BaseException) -> None:

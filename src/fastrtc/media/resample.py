@@ -45,6 +45,7 @@ _MAX_TABLE_PRODUCTS = 1 << 22
 _LARGEST = np.float32(32767 / INT16_SCALE)
 _INT16 = np.dtype(np.int16)
 _SMALLEST = np.float32(-1.0)
+_INT16S = np.float32(INT16_SCALE)
 _INT16_STEP = np.float32(1.0 / INT16_SCALE)
 _USUAL_FRAME_S = 0.06
 
@@ -93,7 +94,16 @@ class LiveResampler:
         Raises:
             AudioFormatError: Another dtype or shape.
         """
-        return process_many([self], [pcm])[0]
+        _check_frame(pcm)
+        kernel, size = self._kernel, self._held + pcm.size
+        if kernel is None:
+            return _as_float(pcm)
+        buffer = self._fill(pcm)
+        resampled, used, skip = kernel.apply([buffer], size, self._skip)
+        _limit(resampled)
+        self._keep(buffer, used, size, skip)
+        row: Float = resampled[0]
+        return row
 
     def _fill(self, frame: AnyPCM) -> Float:
         """A buffer with what is kept and the frame behind it, and room for the rest of the last block."""
@@ -103,7 +113,7 @@ class LiveResampler:
             # For this once: a burst must not keep its room for ever.
             buffer = np.empty(end + self._margin, np.float32)
             buffer[:held] = self._buffer[:held]
-        _copy_as_float(frame, buffer[held:end])
+        _copy_as_int16s(frame, buffer[held:end])
         return buffer
 
     def _keep(self, buffer: Float, start: int, end: int, skip: int) -> None:
@@ -129,11 +139,9 @@ def process_many(resamplers: Sequence[LiveResampler], frames: Sequence[AnyPCM]) 
         AudioFormatError: A frame of another dtype or shape; no stream has moved then.
         ValueError: The two sequences differ in length.
     """
-    outputs: list[Float] = [_EMPTY] * len(frames)
     if len(resamplers) == len(frames) == 1:
-        _check_frame(frames[0])
-        _process_group(resamplers, frames, [0], outputs)
-        return outputs
+        return [resamplers[0].process(frames[0])]
+    outputs: list[Float] = [_EMPTY] * len(frames)
     groups: dict[tuple[object, int, int], list[int]] = {}
     for i, (resampler, frame) in enumerate(zip(resamplers, frames, strict=True)):
         _check_frame(frame)
@@ -173,9 +181,7 @@ def _as_float(frame: AnyPCM) -> Float:
 
 
 def _limit(samples: Float) -> None:
-    # np.clip takes three times as long to begin.
-    np.maximum(samples, _SMALLEST, out=samples)
-    np.minimum(samples, _LARGEST, out=samples)
+    samples.clip(_SMALLEST, _LARGEST, out=samples)
 
 
 def _copy_as_float(frame: AnyPCM, target: Float) -> None:
@@ -183,6 +189,14 @@ def _copy_as_float(frame: AnyPCM, target: Float) -> None:
         np.multiply(frame, _INT16_STEP, out=target)
     else:
         target[:] = frame
+
+
+def _copy_as_int16s(frame: AnyPCM, target: Float) -> None:
+    """At the scale of ``int16``, which kernels take: most often a plain copy; a power of two, so nothing is rounded."""
+    if frame.dtype is _INT16 or frame.dtype == np.int16:
+        target[:] = frame
+    else:
+        np.multiply(frame, _INT16S, out=target)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -211,24 +225,24 @@ class _Matrix:
         Returns:
             The outputs; the inputs no longer needed; the next call's ``skip``.
         """
-        streams, inputs = len(buffers), size - self.reach
-        blocks, whole = -(-inputs // self.block_in), inputs // self.block_in
-        due = -(-inputs * self.block_out // self.block_in)
+        streams, inputs, block_in = len(buffers), size - self.reach, self.block_in
+        blocks, whole = -(-inputs // block_in), inputs // block_in
+        due = -(-inputs * self.block_out // block_in)
         if due == skip:
             return np.zeros((streams, 0), np.float32), 0, skip
-        length = self.reach + self.block_in
+        length = self.reach + block_in
         count = streams * blocks
         # At least two rows, see _product.
         rows: Float = np.empty((count, length), np.float32) if count > 1 else np.zeros((2, length), np.float32)
         for i, buffer in enumerate(buffers):
             if blocks > whole:
-                buffer[size : self.reach + blocks * self.block_in] = 0.0
+                buffer[size : self.reach + blocks * block_in] = 0.0
             # The ndarray constructor, because sliding_window_view takes longer than the product.
             rows[i * blocks : (i + 1) * blocks] = np.ndarray(
-                (blocks, length), np.float32, buffer, strides=(4 * self.block_in, 4)
+                (blocks, length), np.float32, buffer, strides=(4 * block_in, 4)
             )
         out = _product(rows, self.weights)[:count].reshape(streams, blocks * self.block_out)
-        return out[:, skip:due], whole * self.block_in, due - whole * self.block_out
+        return out[:, skip:due], whole * block_in, due - whole * self.block_out
 
 
 def _product(rows: Float, weights: Float) -> Float:
@@ -238,11 +252,11 @@ def _product(rows: Float, weights: Float) -> Float:
     worker until the scheduler comes round: 8 ms, measured, instead of 0.03. A single row goes through another routine,
     which does so at much smaller sizes, hence at least two are expected.
     """
-    at_once = max(2, _SINGLE_THREAD_PRODUCTS // weights.size)
     count = len(rows)
-    if count <= at_once:
+    if count * weights.size <= _SINGLE_THREAD_PRODUCTS:
         whole: Float = rows @ weights
         return whole
+    at_once = max(2, _SINGLE_THREAD_PRODUCTS // weights.size)
     out = np.empty((count, weights.shape[1]), np.float32)
     for end in range(at_once, count + at_once, at_once):
         # The last piece overlaps the one before: never a single row.
@@ -310,11 +324,11 @@ def _kernel(from_hz: int, to_hz: int) -> _Matrix | _Table:
 
 
 def _impulse(offset: NDArray[Any], from_hz: int, to_hz: int, half: int) -> Float:
-    """The filter's response ``offset`` input samples from its centre: a sinc under a Kaiser window."""
+    """The filter's response ``offset`` samples from its centre: a sinc under a Kaiser window, for inputs as int16s."""
     cutoff = _CUTOFF * min(1.0, to_hz / from_hz)
     inside = np.clip(1.0 - (offset / half) ** 2, 0.0, None)
     window = np.i0(_KAISER_BETA * np.sqrt(inside)) / np.i0(_KAISER_BETA)
-    response = cutoff * np.sinc(cutoff * offset) * window
+    response = cutoff * np.sinc(cutoff * offset) * window / INT16_SCALE
     return np.where(np.abs(offset) <= half, response, 0.0).astype(np.float32)
 
 
