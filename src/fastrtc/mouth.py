@@ -94,7 +94,8 @@ class Mouth:
                 self._arrival.due = self._tick + self._ahead - 1 + delay_ticks
         if not wrote and not self._ahead:
             self._link.write(None)
-        self._note_arrival()
+        if self._arrival is not None:
+            self._note_arrival(self._arrival)
         self._see_off()
 
     def hold(self) -> None:
@@ -165,10 +166,9 @@ class Mouth:
         if self._arrival is not None and self._arrival.due is not None and self._arrival.due > self._tick:
             self._arrival.due = None
 
-    def _note_arrival(self) -> None:
+    def _note_arrival(self, arrival: _Arrival) -> None:
         """Take the first sound for heard when it should have been, and the client has had time to say more."""
-        arrival = self._arrival
-        if arrival is not None and arrival.due is not None and arrival.due + self._patience_ticks <= self._tick:
+        if arrival.due is not None and arrival.due + self._patience_ticks <= self._tick:
             if not self._acknowledged_s:
                 self._patience_ticks = 0
             self._settle_arrival(arrival.turn)

@@ -76,6 +76,9 @@ class WebRTCData:
         return {"webrtc_id": self.webrtc_id, "textbox": self.textbox, "audio": self.audio}
 
 
+_BESIDE = (AdditionalOutputs, CloseStream)
+
+
 def split_output(data: Any) -> tuple[Any, AdditionalOutputs | CloseStream | None]:
     """Separate the media of one yielded value from what came beside it.
 
@@ -88,13 +91,13 @@ def split_output(data: Any) -> tuple[Any, AdditionalOutputs | CloseStream | None
     Raises:
         AudioFormatError: A tuple of any other form.
     """
-    if isinstance(data, AdditionalOutputs | CloseStream):
+    if isinstance(data, _BESIDE):
         return None, data
     if not isinstance(data, tuple):
         return data, None
     if len(data) in (2, 3) and isinstance(data[1], np.ndarray):
         return data, None
-    if len(data) == 2 and isinstance(data[1], AdditionalOutputs | CloseStream):
+    if len(data) == 2 and isinstance(data[1], _BESIDE):
         return data[0], data[1]
     raise AudioFormatError(
         "a handler may yield (sample_rate, array), (sample_rate, array, layout), AdditionalOutputs, CloseStream "

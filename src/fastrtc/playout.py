@@ -51,7 +51,8 @@ class Playout:
         self._surplus_ticks = 0
         self._skip_within_ticks = 0
         self._cross_fade = np.linspace(0.0, 1.0, tick_samples, dtype=np.float32)
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._waiting: list[Callable[[], None]] = []
         self._sleeping = 0
 
@@ -59,7 +60,7 @@ class Playout:
 
     def put(self, turn: int, pcm: PCM) -> bool:
         """Queue audio of a turn; False if the turn was cancelled."""
-        with self._changed:
+        with self._lock:
             if not self._alive(turn):
                 return False
             if pcm.size:
@@ -82,7 +83,7 @@ class Playout:
 
     def when_room(self, turn: int, call: Callable[[], None]) -> None:
         """Call once there is room or the turn is cancelled: at once where that is so, else from the emptying thread."""
-        with self._changed:
+        with self._lock:
             if self._alive(turn) and self._queued_samples > self._limit_samples:
                 self._waiting.append(call)
                 return
@@ -90,25 +91,25 @@ class Playout:
 
     def finish(self, turn: int) -> None:
         """No more audio will come for this turn."""
-        with self._changed:
+        with self._lock:
             self._done.add(turn)
 
     def cancel(self, turn: int) -> None:
         """Drop what is queued of a turn, and refuse what may still come of it."""
-        with self._changed:
+        with self._lock:
             self._cancelled.add(turn)
             self._drop(lambda queued: queued == turn)
         self._wake()
 
     def clear(self) -> None:
         """Drop everything queued; the turns may go on (a handler's ``clear_queue``)."""
-        with self._changed:
+        with self._lock:
             self._drop(_any_turn)
         self._wake()
 
     def close(self) -> None:
         """Refuse everything from now on and wake whoever waits."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._drop(_any_turn)
         self._wake()
@@ -122,26 +123,26 @@ class Playout:
 
     def hold(self) -> None:
         """Give silence from the next tick on, and keep what is queued."""
-        with self._changed:
+        with self._lock:
             if not self._held:
                 self._tail = self._peek_fade()
                 self._held = True
 
     def drop_fade(self) -> None:
         """Leave out the fade of the last cut: the client has dropped what comes before it."""
-        with self._changed:
+        with self._lock:
             self._tail = None
 
     def resume(self) -> None:
         """Go on where :meth:`hold` stopped."""
-        with self._changed:
+        with self._lock:
             if self._held:
                 self._held = False
                 self._fade_in_next = self._midway()
 
     def put_back(self, ticks: list[tuple[int, PCM]]) -> None:
         """Queue again, in front, what was taken and not heard; ``ticks`` in the order in which they were taken."""
-        with self._changed:
+        with self._lock:
             for turn, pcm in reversed(ticks):
                 if turn and self._alive(turn):
                     self._queue.appendleft((turn, pcm))
@@ -161,7 +162,7 @@ class Playout:
         """
         if not self._queue and self._tail is None:
             return None
-        with self._changed:
+        with self._lock:
             if self._tail is not None:
                 tail, self._tail = self._tail, None
                 return 0, tail
@@ -179,7 +180,9 @@ class Playout:
         """Turns of which all audio has been taken since the last call; each is named once."""
         if not self._done:
             return []
-        with self._changed:
+        with self._lock:
+            if len(self._done) == 1 and self._queue and self._queue[0][0] in self._done:
+                return []
             queued = {turn for turn, _ in self._queue}
             over = sorted(turn for turn in self._done if turn not in queued)
             self._done.difference_update(over)

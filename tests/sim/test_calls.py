@@ -10,7 +10,7 @@ import pytest
 from fastrtc.testing import Script
 
 CALLS = sorted(Path(__file__).with_name("calls").glob("*.txt"))
-MAX_PYTHON_CALLS_PER_TICK = 250
+MAX_PYTHON_CALLS_PER_TICK = 100
 
 
 @pytest.mark.parametrize("path", CALLS, ids=lambda path: path.stem)

@@ -89,9 +89,12 @@ class Screen:
                 return []
             waiting.popleft()
             return [Judged(0.0)]
+        this = Judged(probability, heard is Heard.DOUBTFUL)
+        if not waiting:
+            return [this]
         decided = [Judged(one if probability >= DOUBTFUL else 0.0) for one in waiting]
         waiting.clear()
-        return [*decided, Judged(probability, heard is Heard.DOUBTFUL)]
+        return [*decided, this]
 
 
 class EchoEar:

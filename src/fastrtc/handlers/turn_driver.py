@@ -150,9 +150,10 @@ class TurnDriver(Driver):
             # A client that sends nothing is silent; without samples no pause would ever end and nothing time out.
             self._ring.append(self._silence)
             self._ear.hear(self._silence)
-        if self._ring.end >= self._forget_at:
+        end = self._ring.end
+        if end >= self._forget_at:
             self._forget_past()
-        now_s = self._now_s()
+        now_s = end / self._rate_hz
         if self._machine.busy:
             self._idle_since_s = now_s
         elif now_s - self._idle_since_s >= self._handler.algo_options.idle_timeout_s:
@@ -238,8 +239,8 @@ class TurnDriver(Driver):
     # ---- decisions --------------------------------------------------------------------------------------------
 
     def _judged(self, window: SpeechWindow) -> None:
-        if not self._closed:
-            self._carry_out(self._machine.hear(window, self._ring.end))
+        if not self._closed and (decisions := self._machine.hear(window, self._ring.end)):
+            self._carry_out(decisions)
         if window.probability >= POSSIBLY_SPEECH or self._machine.busy:
             self._active_until_s = self._now_s() + SETTLED_S
 

@@ -39,7 +39,7 @@ class BandMeter:
         Returns:
             Shape ``(n, BANDS)``, ``float64``, all above zero.
         """
-        spectra = np.fft.rfft(frames * self._window, axis=1)
+        spectra = np.fft.rfft(frames * self._window, axis=1)[:, : len(self._weights)]
         powers: Powers = (spectra.real**2 + spectra.imag**2) @ self._weights
         powers += _SILENCE
         return powers
@@ -55,4 +55,4 @@ def _tables(rate_hz: int, size: int) -> tuple[NDArray[np.float32], Powers]:
     weights = np.zeros((size // 2 + 1, BANDS))
     for band, (low, high) in enumerate(pairwise(edges)):
         weights[low:high, band] = 4.0 / (size * size * (high - low))
-    return window, weights
+    return window, weights[: edges[-1]]

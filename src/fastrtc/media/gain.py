@@ -56,11 +56,13 @@ class DetectorGain:
 
     def amplify(self, window: Float) -> Float:
         """The next window, amplified; ``float32`` in [-1, 1], shape ``(n,)``."""
-        energy, size = float(np.dot(window, window)), max(1, window.size)
+        energy, size = float(window.dot(window)), max(1, window.size)
         self._peak *= self._peak_falls
         level = max(math.sqrt(energy / size), _QUIETEST_NOISE)
         self._noise = level if self._noise is None else min(level, self._noise * self._noise_rises)
         # The peak is at least the root mean square and at most the root of the energy: often that says enough.
+        if energy < SILENT_PEAK**2 and energy <= self._peak**2:
+            return window
         if energy > self._peak**2 or energy < size * SILENT_PEAK**2:
             peak = peak_of(window)
             self._peak = max(peak, self._peak)

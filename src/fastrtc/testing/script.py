@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,11 @@ class ScriptedVad:
 
     def probability_at(self, at_s: float) -> float:
         """What the script says about a moment."""
-        return max((part.probability for part in self.speech if part.start_s <= at_s < part.end_s), default=0.0)
+        probability = 0.0
+        for part in self.speech:
+            if part.start_s <= at_s < part.end_s:
+                probability = max(probability, part.probability)
+        return probability
 
     def vad(self, audio: tuple[int, AnyPCM], options: ModelOptions) -> tuple[float, list[AudioChunk]]:
         """The script's speech within the duration of ``audio``, as if it were the call's beginning."""
@@ -205,12 +210,15 @@ class Script:
         """Perform the call in virtual time."""
         actor = _Actor(self, rate_hz)
         rehearsal = Rehearsal(actor.handler, rate_hz)
-        tick = np.zeros(rate_hz * TICK_MS // 1000, np.int16)
-        waiting = sorted(self.actions, key=lambda action: action.at_s)
-        for number in range(round(self.end_s / TICK_S)):
-            while waiting and waiting[0].at_s <= number * TICK_S + 1e-9:
-                _act(rehearsal, waiting.pop(0))
-            rehearsal.hear(tick)
+        tick_samples, last, done = rate_hz * TICK_MS // 1000, round(self.end_s / TICK_S), 0
+        for action in sorted(self.actions, key=lambda action: action.at_s):
+            due = max(0, ceil((action.at_s - 1e-9) / TICK_S))
+            if due >= last:
+                break
+            rehearsal.hear(np.zeros((due - done) * tick_samples, np.int16))
+            done = due
+            _act(rehearsal, action)
+        rehearsal.hear(np.zeros((last - done) * tick_samples, np.int16))
         rehearsal.close()
         calls = tuple(call.audio for call in rehearsal.calls)
         return Performance(tuple(rehearsal.events), rehearsal.link.take(), calls, tuple(actor.closed))
@@ -257,11 +265,12 @@ class _Actor:
         self._turn += 1
         turn = self._turn
         answer = self._answers.get(str(turn)) or self._answers.get("*") or Answer()
+        frame = np.full((1, 480), turn, np.int16)
         try:
             for _ in range(round(answer.after_s / TICK_S)):
                 yield None
             for _ in range(round(answer.lasts_s / TICK_S)):
-                yield 24_000, np.full((1, 480), turn, np.int16)
+                yield 24_000, frame
         finally:
             self.closed.append(turn)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fastrtc.turns.options import GateSettings
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechWindow:
-    """One window that the VAD has judged.
+class SpeechWindow(NamedTuple):
+    """One window that the VAD has judged; every session makes 31 of them a second.
 
     Attributes:
         start: Position of its first sample, in received samples.

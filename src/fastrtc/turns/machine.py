@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
@@ -155,7 +155,7 @@ class TurnMachine:
         self._forget_swallowed(at)
         over_reply = self.floor is not Floor.FREE
         if window.doubtful and not over_reply:
-            window = replace(window, probability=0.0)
+            window = window._replace(probability=0.0)
         may_end = not over_reply and not self._settings.manual
         decisions = self._follow(self._user.step(window, at, may_end=may_end), at)
         if over_reply:

@@ -143,7 +143,7 @@ class UserTurn:
 
     def _while_silent(self) -> list[UserOutput]:
         if not self.gate.started:
-            if not self.gate.recent_speech_samples:
+            if self.gate.recent_onset is None:
                 self._speech_samples = 0
             return []
         self.state = UserState.SPEAKING
