@@ -11,6 +11,7 @@
  * @typedef {object} Turn
  * @property {string} key unlike any other turn's, over reconnections too
  * @property {number} turn the server's number
+ * @property {number} index counts the turns of this log from 1, over reconnections too
  * @property {string} reason why the turn was taken to be over: `silence`, `complete`, `text`, `greeting`, ...
  * @property {number} spokenS length of what the user said
  * @property {string | null} text what was typed, for a turn of text
@@ -18,15 +19,20 @@
  * @property {"thinking" | "replying" | "held" | "interrupted" | "done" | "failed"} status
  * @property {LatencyParts | null} latencyMs
  * @property {number | null} heardS how much of the reply was heard, once it is over
- * @property {unknown[][]} outputs additional outputs, in order
+ * @property {unknown[][]} outputs additional outputs, in order; the newest `MAX_OUTPUTS`
  * @property {string | null} error
  *
  * @typedef {object} TurnLog
- * @property {readonly Turn[]} turns
+ * @property {readonly Turn[]} turns the newest `MAX_TURNS`
  * @property {number} connection counts the server sessions that this log spans
  * @property {readonly number[]} onsets where the user began to speak since the last turn, in seconds
  * @property {readonly string[]} typed texts that were sent and whose turn has not begun
  */
+
+/** What is kept of a call that does not end. */
+export const MAX_TURNS = 200;
+export const MAX_OUTPUTS = 100;
+const MAX_WAITING = 100;
 
 /** @type {TurnLog} */
 export const EMPTY_LOG = Object.freeze({ turns: [], connection: 0, onsets: [], typed: [] });
@@ -41,7 +47,7 @@ export function withEvent(log, event) {
     case "session_started":
       return { ...log, connection: log.connection + 1, onsets: [], typed: [] };
     case "user_started_speaking":
-      return { ...log, onsets: [...log.onsets, event.onset_s] };
+      return { ...log, onsets: newest([...log.onsets, event.onset_s], MAX_WAITING) };
     case "turn_discarded":
       return { ...log, onsets: [] };
     case "turn_committed":
@@ -79,6 +85,7 @@ function begin(log, event) {
   const turn = {
     key: `${log.connection}:${event.turn}`,
     turn: event.turn,
+    index: (log.turns.at(-1)?.index ?? 0) + 1,
     reason: event.reason,
     spokenS: isText || event.reason === "greeting" ? 0 : Math.max(0, event.end_s - onset),
     text: isText ? (log.typed[0] ?? "") : null,
@@ -89,7 +96,17 @@ function begin(log, event) {
     outputs: [],
     error: null,
   };
-  return { ...log, turns: [...log.turns, turn], onsets: [], typed: isText ? log.typed.slice(1) : log.typed };
+  const turns = newest([...log.turns, turn], MAX_TURNS);
+  return { ...log, turns, onsets: [], typed: isText ? log.typed.slice(1) : log.typed };
+}
+
+/**
+ * @template T
+ * @param {T[]} all
+ * @param {number} most
+ */
+function newest(all, most) {
+  return all.length > most ? all.slice(-most) : all;
 }
 
 /**
@@ -125,7 +142,8 @@ function change(log, number, changes) {
 export function withOutput(log, output) {
   const last = log.turns.at(-1);
   if (!last) return log;
-  return { ...log, turns: [...log.turns.slice(0, -1), { ...last, outputs: [...last.outputs, output] }] };
+  const outputs = newest([...last.outputs, output], MAX_OUTPUTS);
+  return { ...log, turns: [...log.turns.slice(0, -1), { ...last, outputs }] };
 }
 
 /**
@@ -136,5 +154,5 @@ export function withOutput(log, output) {
  * @returns {TurnLog}
  */
 export function withTyped(log, text) {
-  return { ...log, typed: [...log.typed, text] };
+  return { ...log, typed: newest([...log.typed, text], MAX_WAITING) };
 }

@@ -6,6 +6,7 @@
 
 import { ClientError, TransportError, describeIceErrors } from "./errors.js";
 import { build, parseMessage } from "./messages.js";
+import { NetworkWatch } from "./network-watch.js";
 import { Signaling } from "./signaling.js";
 import { Deferred } from "./transport.js";
 
@@ -35,9 +36,6 @@ const RETRY_MS = 1000;
 
 const NO_WAY = "WebRTC found no way to the server; its UDP packets may be blocked.";
 
-/** @returns {EventTarget | undefined} told when the device changes between networks, in Chromium */
-const networkInformation = () => /** @type {{connection?: EventTarget}} */ (globalThis.navigator)?.connection;
-
 /** @implements {Transport} */
 export class WebRTCTransport {
   /** @type {"webrtc"} */ kind = "webrtc";
@@ -54,6 +52,7 @@ export class WebRTCTransport {
   #answered = false;
   /** @type {{url: string, code: number, text: string}[]} what STUN and TURN servers failed with */ #iceErrors = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #healing;
+  /** @type {NetworkWatch | undefined} */ #network;
 
   /**
    * @param {WebRTCOptions} options
@@ -89,8 +88,6 @@ export class WebRTCTransport {
       this.#iceErrors.push({ url, code: errorCode, text: errorText });
     };
     connection.onconnectionstatechange = () => this.#onConnectionState();
-    globalThis.addEventListener?.("online", this.#onNetwork);
-    networkInformation()?.addEventListener("change", this.#onNetwork);
     this.#channel.onopen = () => {
       this.#channel.send(build.hello());
       this.#opened.resolve();
@@ -103,6 +100,7 @@ export class WebRTCTransport {
     const opened = this.#opened.within(this.#options.connectTimeoutMs, () => this.#noWay("timeout"));
     // Both: a busy browser can report the open channel before it has brought the tracks of the answer.
     await Promise.all([this.#negotiate(), opened]);
+    if (!this.#closed) this.#network = new NetworkWatch(() => void this.restartIce());
     await this.#limitVideo();
     if (this.#options.receive) await this.#play();
     // The session has been told of nothing that happened meanwhile: it was still connecting.
@@ -166,8 +164,6 @@ export class WebRTCTransport {
       this.#lose("the connection was closed");
     }
   }
-
-  #onNetwork = () => void this.restartIce();
 
   /** Look for a new path under the same session; a server that cannot do that refuses, and the session starts anew. */
   async restartIce() {
@@ -244,8 +240,7 @@ export class WebRTCTransport {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#healing);
-    globalThis.removeEventListener?.("online", this.#onNetwork);
-    networkInformation()?.removeEventListener("change", this.#onNetwork);
+    this.#network?.close();
     this.#signaling.close();
     this.#opened.reject(new TransportError("connection_lost", "Closed while connecting."));
     this.#player.srcObject = null;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { EMPTY_LOG, withEvent, withOutput, withTyped } from "../src/turn-log.js";
+import { EMPTY_LOG, MAX_OUTPUTS, MAX_TURNS, withEvent, withOutput, withTyped } from "../src/turn-log.js";
 
 /** @typedef {import("../src/messages.js").SessionEvent} SessionEvent */
 
@@ -22,7 +22,7 @@ test("a turn from commit to the last sample", () => {
   const { turns } = fold(STARTED, COMMITTED, FIRST_AUDIO, { name: "playback_finished", turn: 1, at_s: 5, heard_s: 1.5 });
   assert.deepEqual(turns, [
     {
-      key: "1:1", turn: 1, reason: "silence", spokenS: 1.5, text: null, transcript: null, status: "done",
+      key: "1:1", turn: 1, index: 1, reason: "silence", spokenS: 1.5, text: null, transcript: null, status: "done",
       latencyMs: FIRST_AUDIO.latency_ms, heardS: 1.5, outputs: [], error: null,
     },
   ]);
@@ -93,4 +93,30 @@ test("outputs go to the turn that is being answered", () => {
 test("after a reconnection turns count from 1 again and stay apart", () => {
   const { turns } = fold(STARTED, COMMITTED, STARTED, COMMITTED, FIRST_AUDIO);
   assert.deepEqual(turns.map(({ key, status }) => [key, status]), [["1:1", "thinking"], ["2:1", "replying"]]);
+});
+
+test("of a call that does not end the newest turns are kept, and still counted", () => {
+  let log = fold(STARTED);
+  for (let turn = 1; turn <= MAX_TURNS + 50; turn++) {
+    log = withEvent(log, /** @type {SessionEvent} */ ({ ...COMMITTED, turn }));
+  }
+  assert.equal(log.turns.length, MAX_TURNS);
+  assert.deepEqual([log.turns[0].index, log.turns.at(-1)?.index, log.turns.at(-1)?.turn], [51, MAX_TURNS + 50, MAX_TURNS + 50]);
+});
+
+test("of a turn that does not end the newest outputs are kept", () => {
+  let log = fold(STARTED, COMMITTED);
+  for (let number = 0; number < MAX_OUTPUTS + 5; number++) log = withOutput(log, [number]);
+  assert.equal(log.turns[0].outputs.length, MAX_OUTPUTS);
+  assert.deepEqual(log.turns[0].outputs[0], [5]);
+});
+
+test("sounds that never become a turn do not pile up", () => {
+  let log = fold(STARTED);
+  for (let at = 0; at < 1000; at++) {
+    log = withEvent(log, /** @type {SessionEvent} */ ({ name: "user_started_speaking", at_s: at, onset_s: at }));
+    log = withTyped(log, "unanswered");
+  }
+  assert.ok(log.onsets.length <= 100 && log.typed.length <= 100);
+  assert.equal(log.onsets.at(-1), 999);
 });

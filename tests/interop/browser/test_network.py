@@ -79,8 +79,11 @@ def test_a_browser_that_hears_of_another_network_restarts_by_itself(page: Page, 
           return { id: session.id };
         }"""
     )
+    page.evaluate("navigator.connection.dispatchEvent(new Event('change'))")  # of an estimate: nothing happens
+    page.evaluate("session.restartIce()")
+    assert page.evaluate("offers.filter((kind) => kind === 'offer').length") == 2
     page.evaluate("dispatchEvent(new Event('online'))")
-    page.wait_for_function("offers.filter((kind) => kind === 'offer').length === 2")
+    page.wait_for_function("offers.filter((kind) => kind === 'offer').length === 3")
     assert list(stream.connections) == [made["id"]]
     assert page.evaluate("session.activity") == "listening"
 

@@ -241,6 +241,22 @@ def test_a_session_that_the_server_closes_is_over(tab: Page, server: Any) -> Non
     assert len(server.conversations) == 1
 
 
+def test_a_long_call_keeps_its_newest_turns(tab: Page, server: Any) -> None:
+    conversation = start(tab, server)
+    for turn in range(1, 251):
+        commit(conversation, turn)
+    expect(tab.locator(".turn-number").last).to_have_text("250")
+    expect(tab.locator(".turn")).to_have_count(200)
+    expect(tab.locator(".turn-number").first).to_have_text("51")
+    tab.click("#end")
+    tab.click("#mic")
+    again = server.conversation(1)
+    activity(tab, "listening")
+    commit(again, 1)
+    expect(tab.locator(".turn-number").last).to_have_text("251")
+    expect(tab.locator(".turn")).to_have_count(200)
+
+
 def test_a_server_that_is_gone(tab: Page, server: Any) -> None:
     start(tab, server)
     server.stop()
@@ -254,6 +270,12 @@ def test_the_time_limit(tab: Page, server: Any) -> None:
     conversation.say({"type": "end_stream", "data": "time_limit_reached"})
     expect(tab.locator("#notice-title")).to_have_text("Time is up")
     expect(tab.locator("#notice-body")).to_have_text("Sessions on this server last at most 2 minutes.")
+
+
+def test_a_user_who_said_nothing(tab: Page, server: Any) -> None:
+    conversation = start(tab, server)
+    conversation.say({"type": "end_stream", "data": "idle_timeout"})
+    expect(tab.locator("#notice-title")).to_have_text("It was quiet")
 
 
 def test_a_refused_microphone_still_lets_one_type(

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { MicrophoneError, Session, listCameras, listMicrophones } from "../client/index.js";
+import { MAX_TURNS, MicrophoneError, Session, listCameras, listMicrophones } from "../client/index.js";
 import { LogView } from "./log-view.js";
 import { Ribbon } from "./ribbon.js";
 import { ACTION_LABELS, endNotice, errorNotice, fallbackNotice, milliseconds, stateWords } from "./words.js";
@@ -141,7 +141,7 @@ class Page {
     this.#failed = false;
     if (ui.cameraOff.getAttribute("aria-pressed") === "true") this.#toggleCamera();
     const prefix = `${++this.#sessions}:`;
-    this.#past = this.#past.concat(this.#turnsOf(this.#session, `${this.#sessions - 1}:`));
+    this.#past = this.#past.concat(this.#turnsOf(this.#session, `${this.#sessions - 1}:`)).slice(-MAX_TURNS);
     const session = new Session({
       base: new URL(this.#config.base, document.baseURI),
       transport: wantedTransport(),
@@ -179,7 +179,7 @@ class Page {
   #follow(session, prefix) {
     session.on("activity", () => this.#show());
     session.on("connected", () => this.#watch(ui.replyVideo, session.outputStream));
-    session.on("turns", () => this.#log.show(this.#past.concat(this.#turnsOf(session, prefix))));
+    session.on("turns", () => this.#log.show(this.#past.concat(this.#turnsOf(session, prefix)).slice(-MAX_TURNS)));
     session.on("connected", ({ fallback }) => {
       this.#notify(fallback ? fallbackNotice(fallback) : null);
       this.#watchLink(session);
@@ -201,17 +201,15 @@ class Page {
     session.on("ended", ({ reason, message, error }) => this.#onEnded(reason, message, error));
   }
 
-  /** @type {Map<string, {turn: import("../client/index.js").Turn, named: import("../client/index.js").Turn}>} */
-  #named = new Map();
+  /** @type {WeakMap<import("../client/index.js").Turn, import("../client/index.js").Turn>} */
+  #named = new WeakMap();
 
-  /** Turns under keys that no other session of this page uses. @param {Session | null} session @param {string} prefix */
+  /** Turns as no other session of this page has them, in key and number. @param {Session | null} session @param {string} prefix */
   #turnsOf(session, prefix) {
+    const before = this.#past.at(-1)?.index ?? 0;
     return (session?.turns ?? []).map((turn) => {
-      const key = prefix + turn.key;
-      const known = this.#named.get(key);
-      if (known?.turn === turn) return known.named;
-      const named = { ...turn, key };
-      this.#named.set(key, { turn, named });
+      const named = this.#named.get(turn) ?? { ...turn, key: prefix + turn.key, index: before + turn.index };
+      this.#named.set(turn, named);
       return named;
     });
   }

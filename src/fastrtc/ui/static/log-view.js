@@ -36,28 +36,40 @@ export class LogView {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
     const followed = scrollHeight - clientHeight - scrollTop < 40;
     this.#empty.hidden = turns.length > 0;
-    turns.forEach((turn, index) => this.#showTurn(turn, index + 1));
+    for (const turn of turns) this.#showTurn(turn);
+    this.#forget(turns);
     if (followed) this.#scroll.scrollTop = this.#scroll.scrollHeight;
     const waits = turns.flatMap((turn) => turn.latencyMs?.total ?? []);
     this.#summary.textContent = waits.length > 0 ? `median wait ${milliseconds(median(waits))}` : "";
   }
 
-  /** @param {Turn} turn @param {number} number */
-  #showTurn(turn, number) {
+  /** @param {Turn} turn */
+  #showTurn(turn) {
     const known = this.#shown.get(turn.key);
     if (known?.turn === turn) return;
     const element = known?.element ?? document.createElement("li");
     element.className = "turn";
     element.dataset.status = turn.status;
-    element.replaceChildren(...turnParts(turn, number));
+    element.replaceChildren(...turnParts(turn));
     this.#shown.set(turn.key, { turn, element });
     if (!known) this.#list.append(element);
   }
+
+  /** Take away what is no longer among the turns: the oldest of a long conversation. @param {readonly Turn[]} turns */
+  #forget(turns) {
+    if (this.#shown.size === turns.length) return;
+    const keys = new Set(turns.map(({ key }) => key));
+    for (const [key, { element }] of this.#shown) {
+      if (keys.has(key)) continue;
+      element.remove();
+      this.#shown.delete(key);
+    }
+  }
 }
 
-/** @param {Turn} turn @param {number} number */
-function turnParts(turn, number) {
-  const head = make("div", "turn-head", [make("span", "turn-number", `${number}`), make("span", "turn-said", saidWords(turn))]);
+/** @param {Turn} turn */
+function turnParts(turn) {
+  const head = make("div", "turn-head", [make("span", "turn-number", `${turn.index}`), make("span", "turn-said", saidWords(turn))]);
   if (turn.latencyMs?.total !== undefined) head.append(total(turn.latencyMs.total));
   const parts = [head, make("p", "turn-status", statusWords(turn))];
   if (turn.error) parts.push(make("p", "turn-error", turn.error));
