@@ -8,28 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.transports.webrtc.caller import connect
 
-from fastrtc.transports.webrtc.engine import PeerOptions, PeerState, load_engine
+from fastrtc.transports.webrtc import priorities
+from fastrtc.transports.webrtc.engine import PeerState, load_engine
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc and scheduling policies are Linux's")
-
-
-class Watcher:
-    def __init__(self) -> None:
-        self.connected = asyncio.Event()
-
-    def on_state(self, state: PeerState) -> None:
-        if state is PeerState.CONNECTED:
-            self.connected.set()
-
-    def on_channel_open(self) -> None:
-        pass
-
-    def on_message(self, text: str) -> None:
-        pass
-
-    def on_candidate(self, candidate: object) -> None:
-        pass
 
 
 def encoder_policies() -> list[int]:
@@ -43,12 +27,9 @@ def encoder_policies() -> list[int]:
 
 async def policies_of_a_call() -> list[int]:
     engine = load_engine("wrtc")
-    watcher = Watcher()
-    caller = await engine.offer(PeerOptions(), watcher)
-    listener = await engine.answer(caller.offer_sdp, PeerOptions(), Watcher())
+    caller, listener = await connect(engine, engine)
     try:
-        await caller.set_answer(listener.answer_sdp)
-        await asyncio.wait_for(watcher.connected.wait(), 20)
+        await caller.until(lambda: PeerState.CONNECTED in caller.states)
         return encoder_policies()
     finally:
         await caller.close()
@@ -62,22 +43,72 @@ def test_encoders_of_a_connection_do_not_push_the_clock_aside() -> None:
     assert set(policies) == {os.sched_getscheduler(0)}
 
 
-def test_a_thread_that_is_no_encoder_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from fastrtc.transports.webrtc import priorities
+class Tasks:
+    """Threads, by number, of which some have a scheduling policy; what is made of them."""
 
-    for number, name in ((11, "AudioEncoderQue"), (12, "rtc-low-prio"), (13, "AudioEncoderQue"), (14, "gone")):
-        (tmp_path / str(number)).mkdir()
-        (tmp_path / str(number) / "comm").write_text(name)
-    policies = {11: os.SCHED_FIFO, 12: os.SCHED_FIFO, 13: os.SCHED_OTHER, os.getpid(): os.SCHED_OTHER}
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, names: dict[int, str], policies: dict[int, int]):
+        for number, name in names.items():
+            (folder / str(number)).mkdir()
+            (folder / str(number) / "comm").write_text(name)
+        self.asked: list[int] = []
+        self.changed: list[tuple[int, int]] = []
+        self.policies = policies
+        monkeypatch.setattr(priorities, "_TASKS", folder)
+        monkeypatch.setattr(priorities, "_may_be_real_time", lambda: True)
+        monkeypatch.setattr(os, "sched_getscheduler", self.policy)
+        monkeypatch.setattr(os, "sched_setscheduler", lambda pid, to, _parameters: self.changed.append((pid, to)))
 
-    def policy(pid: int) -> int:
-        if pid not in policies:
+    def policy(self, pid: int) -> int:
+        self.asked.append(pid)
+        if pid not in self.policies:
             raise ProcessLookupError(pid)
-        return policies[pid]
+        return self.policies[pid]
 
-    changed: list[tuple[int, int]] = []
-    monkeypatch.setattr(priorities, "_TASKS", tmp_path)
-    monkeypatch.setattr(os, "sched_getscheduler", policy)
-    monkeypatch.setattr(os, "sched_setscheduler", lambda pid, to, _parameters: changed.append((pid, to)))
+
+NAMES = {11: "AudioEncoderQue", 12: "rtc-low-prio", 13: "AudioEncoderQue", 14: "gone"}
+POLICIES = {11: 1, 12: 1, 13: 0}  # SCHED_FIFO, SCHED_OTHER
+
+
+def test_a_thread_that_is_no_encoder_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tasks = Tasks(monkeypatch, tmp_path, NAMES, {**POLICIES, os.getpid(): os.SCHED_OTHER})
     assert priorities.calm_encoders() == 1
-    assert changed == [(11, os.SCHED_OTHER)]
+    assert tasks.changed == [(11, os.SCHED_OTHER)]
+
+
+def test_nobody_is_looked_at_where_encoders_may_not_be_real_time_threads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tasks = Tasks(monkeypatch, tmp_path, NAMES, {**POLICIES, os.getpid(): os.SCHED_OTHER})
+    monkeypatch.setattr(priorities, "_may_be_real_time", lambda: False)
+    assert priorities.calm_encoders() == 0
+    assert tasks.asked == [os.getpid()]
+
+
+def test_nobody_is_looked_at_in_a_real_time_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tasks = Tasks(monkeypatch, tmp_path, NAMES, {**POLICIES, os.getpid(): os.SCHED_FIFO})
+    assert priorities.calm_encoders() == 0
+    assert tasks.asked == [os.getpid()]
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "may"),
+    [
+        (0, "Name:\tpython\nCapEff:\t0000000000000000\n", False),
+        (0, "CapEff:\t00000000a80425fb\n", False),  # what a container has
+        (0, "CapEff:\t000001ffffffffff\n", True),
+        (0, "CapEff:\t0000000000800000\n", True),
+        (50, "CapEff:\t0000000000000000\n", True),
+        (-1, "CapEff:\t0000000000000000\n", True),
+        (0, "", True),
+        (0, "CapEff:\tnone\n", True),
+        (0, None, True),
+    ],
+)
+def test_who_may_make_real_time_threads(
+    limit: int, status: str | None, may: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if status is not None:
+        (tmp_path / "status").write_text(status)
+    monkeypatch.setattr(priorities, "_STATUS", tmp_path / "status")
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (limit, limit))
+    assert priorities._may_be_real_time.__wrapped__() is may
