@@ -42,6 +42,7 @@ from xml.etree import ElementTree
 import numpy as np
 import psutil
 from _crowd import Crowd, get, load, post, serving
+from engine_bare import _Clock, _Watcher
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
@@ -118,7 +119,6 @@ def serve(port: int) -> None:
 def serve_bare(port: int) -> None:
     """The engine, a tick, the least of an HTTP server, and ``GET /counts``."""
     import uvicorn
-    from engine_bare import _Clock
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import JSONResponse
@@ -270,7 +270,7 @@ class Cycles:
             pass
 
     async def _half_open(self, session_id: str) -> None:
-        peer = await self.crowd.engine.offer(PeerOptions(), _Nobody())
+        peer = await self.crowd.engine.offer(PeerOptions(), _Watcher())
         body = {"sdp": peer.offer_sdp, "type": "offer", "webrtc_id": session_id}
         answer = await asyncio.to_thread(post, self.port, "/webrtc/offer", body)
         await peer.close()
@@ -288,32 +288,17 @@ class Cycles:
             raise RuntimeError("a bad offer was not refused")
 
 
-class _Nobody:
-    def on_state(self, state: PeerState) -> None:
-        pass
-
-    def on_channel_open(self) -> None:
-        pass
-
-    def on_message(self, text: str) -> None:
-        pass
-
-    def on_candidate(self, candidate: object) -> None:
-        pass
-
-
-class _Bare(_Nobody):
+class _Bare(_Watcher):
     """What becomes of a peer that nothing stands above."""
 
     def __init__(self) -> None:
-        self.connected = asyncio.Event()
+        super().__init__()
         self.over = asyncio.Event()
         self.ending: asyncio.Task[None] | None = None
 
     def on_state(self, state: PeerState) -> None:
-        if state is PeerState.CONNECTED:
-            self.connected.set()
-        elif state in (PeerState.FAILED, PeerState.CLOSED):
+        super().on_state(state)
+        if state in (PeerState.FAILED, PeerState.CLOSED):
             self.over.set()
 
 
