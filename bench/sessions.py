@@ -65,15 +65,20 @@ def main() -> int:
     return 0
 
 
-def measure(kind: str, mode: str, n: int, seconds: float, original: str | None, vad: str | None) -> dict[str, Any]:
-    """One server at one size."""
-    port = _free_port()
+def start_server(kind: str, mode: str, port: int, original: str | None, vad: str | None) -> subprocess.Popen[bytes]:
+    """One of the servers of ``_servers.py``: ``bare``, ``ours``, or ``original``, which runs on another Python."""
     python = original if kind == "original" and original else sys.executable
     command = [python, str(SERVERS), "fastrtc" if kind == "ours" else kind, mode, str(port), vad or ""]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     if python != sys.executable:
         environment.pop("PYTHONPATH", None)  # another environment, with packages of its own
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+
+def measure(kind: str, mode: str, n: int, seconds: float, original: str | None, vad: str | None) -> dict[str, Any]:
+    """One server at one size."""
+    port = _free_port()
+    server = start_server(kind, mode, port, original, vad)
     try:
         _wait_for(port, server)
         context = multiprocessing.get_context("spawn")

@@ -13,8 +13,6 @@ import argparse
 import asyncio
 import base64
 import json
-import os
-import subprocess
 import sys
 import time
 from typing import Any
@@ -23,7 +21,7 @@ import numpy as np
 import psutil
 import websockets
 from engine_bare import machine
-from sessions import SERVERS, _free_port, _wait_for, summary
+from sessions import _free_port, _wait_for, start_server, summary
 
 from fastrtc.client.packetizer import Packetizer
 from fastrtc.media.g711 import encode_ulaw
@@ -53,13 +51,7 @@ def main() -> int:
 def measure(kind: str, sent: str, n: int, seconds: float, original: str | None, vad: str) -> dict[str, Any]:
     """One server with ``n`` clients."""
     port = _free_port()
-    python = original if kind == "original" and original else sys.executable
-    name = "fastrtc" if kind == "ours" else kind
-    server = subprocess.Popen(
-        [python, str(SERVERS), name, "websocket", str(port), vad],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-    )
+    server = start_server(kind, "websocket", port, original, vad)
     try:
         _wait_for(port, server)
         return {
