@@ -9,6 +9,7 @@ import numpy as np
 from fastrtc.audio import PCM, float_to_int16
 from fastrtc.errors import ConfigurationError, MissingExtraError
 from fastrtc.media.resample import resample_clip
+from fastrtc.speech.spotting import CUT_REST_S
 from fastrtc.speech.stop_words import StopWords, words_of
 
 RATE_HZ = 16_000
@@ -32,7 +33,7 @@ class MicroSpotter:
         ConfigurationError: It knows no such word.
     """
 
-    rest_s = 0.25
+    rest_s = CUT_REST_S
 
     def __init__(self, wanted: StopWords, sensitivity: float) -> None:
         package = _package()

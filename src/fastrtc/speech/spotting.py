@@ -131,7 +131,7 @@ class MoonshineSpotter:
         if match is not None:
             return match.phrase
         for phrase, (spellings, least) in self._phrases.items():
-            found = max(_log_of(writing, spellings, place, least - MARGIN) for place in writing.starts)
+            found = _best_log_of(writing, spellings, least - MARGIN)
             if found >= SURE * least or (found >= least and self._is_there_again(samples, phrase, found)):
                 return phrase
         return None
@@ -177,7 +177,7 @@ class MoonshineSpotter:
         if writing is None:
             return NEVER
         spellings, _ = self._phrases[phrase]
-        return max(_log_of(writing, spellings, place, NEVER) for place in writing.starts)
+        return _best_log_of(writing, spellings, NEVER)
 
     def _write(self, samples: Float) -> Writing | None:
         return self._model.write(samples) if samples.size >= SHORTEST_S * RATE_HZ else None
@@ -186,6 +186,11 @@ class MoonshineSpotter:
 def _log_of(writing: Writing, spellings: Sequence[Sequence[int]], place: int, worst: float) -> float:
     """The logarithm of the probability that one of the spellings stands at a place."""
     return float(np.logaddexp.reduce([writing.log_of(tokens, place, worst) for tokens in spellings]))
+
+
+def _best_log_of(writing: Writing, spellings: Sequence[Sequence[int]], worst: float) -> float:
+    """The same, at the best place."""
+    return max(_log_of(writing, spellings, place, worst) for place in writing.starts)
 
 
 def _spellings(words: list[str]) -> set[str]:

@@ -273,15 +273,13 @@ class TurnMachine:
         elif at - gate.last_speech_end >= self._silence_to_resume and not self._weighing:
             # Of a held reply its going on says the same.
             return self._let_go() if self.floor is Floor.HELD else self._take_back("too_short")
-        if not self._certain:
-            return self._hold() if gate.speech and self.floor is not Floor.HELD else []
         held, cancels = self.floor is Floor.HELD, self._settings.interruption == "cancel"
-        if held and not cancels and self._settings.weigh:
+        if self._certain and held and not cancels and self._settings.weigh:
             return self._weigh(at)
         enough = self._settings.interrupt_samples if held and not cancels else self._settings.hold_samples
         if not gate.speech or self._spoken_over < enough:
             return []
-        if (held or cancels) and self._user.state is not UserState.SILENT:
+        if self._certain and (held or cancels) and self._user.state is not UserState.SILENT:
             return self._cancel("user")
         return [] if held else self._hold()
 
@@ -290,8 +288,6 @@ class TurnMachine:
         return self._settings.resume_samples if self._certain else self._settings.doubt_end_samples
 
     def _hold(self) -> list[Decision]:
-        if self._spoken_over < self._settings.hold_samples:
-            return []
         self.floor = Floor.HELD
         return [HoldReply(self.turn)]
 
