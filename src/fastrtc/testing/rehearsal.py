@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -268,6 +269,8 @@ class _InlineRun:
         self._voice = voice
         self._finished = finished
         self._values: Iterator[Any] | None = None
+        self._value: Any = None
+        self._wanted = False
         self._over = False
 
     def pump(self) -> None:
@@ -281,20 +284,18 @@ class _InlineRun:
             self._inside(self._end)
 
     def _step(self) -> bool:
-        value = None
-        try:
+        self._value, self._wanted = None, False
+        run_supervised(self._take_next, lambda error: self._rehearsal.report(error, self._voice.turn))
+        if not self._wanted:
+            self._end()
+        return self._value is not None
+
+    def _take_next(self) -> None:
+        with suppress(StopIteration):
             if self._values is None:
                 self._values = self._begin()
-            value = next(self._values)
-            wanted = self._voice.take(value)
-        except StopIteration:
-            wanted = False
-        except Exception as error:
-            self._rehearsal.report(error, self._voice.turn)
-            wanted = False
-        if not wanted:
-            self._end()
-        return value is not None
+            self._value = next(self._values)
+            self._wanted = self._voice.take(self._value)
 
     def _begin(self) -> Iterator[Any]:
         result = self._call()
