@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as np_st
 
 from fastrtc.audio import (
+    _warn_of_unscaled,
     aggregate_bytes_to_16bit,
     async_aggregate_bytes_to_16bit,
     audio_to_bytes,
@@ -189,3 +190,27 @@ def test_a_layout_that_is_no_text_is_refused_like_any_other() -> None:
     for layout in (None, 2, np.zeros(0), np.zeros(5)):
         with pytest.raises(AudioFormatError, match="layout"):
             mono_int16((16_000, np.zeros(8, np.int16), layout))
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        (np.zeros(5, np.int16), "ndarray without its rate"),
+        (b"\0\0", "np.frombuffer"),
+        ("hello", "get_tts_model"),
+        ([24_000, [0.0]], "got list"),
+    ],
+)
+def test_what_is_no_audio_is_refused_with_what_would_help(value: Any, remedy: str) -> None:
+    with pytest.raises(AudioFormatError, match=remedy):
+        mono_int16(value)
+
+
+def test_floats_that_were_never_divided_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    _warn_of_unscaled.cache_clear()
+    mono_int16((24_000, np.array([1.5, -2.0], np.float32)))
+    assert caplog.records == []
+    for _ in range(2):
+        mono_int16((24_000, np.array([0.0, -3000.0], np.float32)))
+    (record,) = caplog.records
+    assert "divide them by 32768" in record.getMessage()

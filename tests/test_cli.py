@@ -40,6 +40,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         sys.modules.pop(name, None)
 
 
+@pytest.mark.parametrize(
+    "arguments", [["serve", "app:stream", "extra"], ["call", "http://x", "extra"], ["demo", "--extra"]]
+)
+def test_an_argument_too_many_is_named_with_its_command(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said == f"fastrtc {arguments[0]} does not take {arguments[-1]}: see fastrtc {arguments[0]} --help\n"
+
+
 def test_a_stream_is_found_in_the_working_directory(folder: Path) -> None:
     stream = load_stream("voice_app:voice")
     assert isinstance(stream, Stream)

@@ -5,6 +5,8 @@ Inside the package audio is ``int16``, 1-D, mono. User code may yield more shape
 
 from __future__ import annotations
 
+import functools
+import logging
 import tempfile
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -20,9 +22,18 @@ PCM: TypeAlias = NDArray[np.int16]
 AnyPCM: TypeAlias = NDArray[np.int16] | NDArray[np.float32]
 Audio: TypeAlias = tuple[int, AnyPCM]
 
+logger = logging.getLogger(__name__)
+
 INT16_SCALE = 32768.0
+# Resampled music goes a little beyond 1; this much can only be samples that were never divided.
+UNSCALED_PEAK = 16.0
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 _WHOLE = (int, np.integer)
+_HINTS: tuple[tuple[Any, str], ...] = (
+    (np.ndarray, " without its rate: (24000, array)"),
+    (str, ": get_tts_model() makes speech of text, and AdditionalOutputs shows it"),
+    ((bytes, bytearray), ": np.frombuffer(data, np.int16) makes an array of them"),
+)
 
 
 def audio_to_float32(audio: AnyPCM | Audio) -> NDArray[np.float32]:
@@ -112,8 +123,19 @@ def _as_int16(samples: NDArray[Any]) -> PCM:
     if samples.dtype == np.int16:
         return samples
     if samples.dtype in (np.float32, np.float64):
+        if samples.size and max(samples.max(), -samples.min()) > UNSCALED_PEAK:
+            _warn_of_unscaled()
         return float_to_int16(samples)
     raise AudioFormatError(f"audio must be int16 or float32 (in [-1, 1]), got dtype {samples.dtype}")
+
+
+@functools.cache
+def _warn_of_unscaled() -> None:
+    """Once a process: it is heard as noise, and nothing else says why."""
+    logger.warning(
+        "a handler gives float samples far beyond [-1, 1], which are heard as noise: divide them by 32768, or convert "
+        "them to int16"
+    )
 
 
 def _to_mono(samples: PCM, layout: object) -> PCM:
@@ -143,7 +165,7 @@ def _shown(layout: object) -> str:
 def _describe(value: object) -> str:
     if isinstance(value, tuple):
         return "a tuple of " + ", ".join(type(item).__name__ for item in value)
-    return f"{type(value).__name__}"
+    return type(value).__name__ + next((hint for kind, hint in _HINTS if isinstance(value, kind)), "")
 
 
 def aggregate_bytes_to_16bit(chunks_iterator: Iterable[bytes]) -> Iterator[PCM]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 for a wrong use.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = _parser("".join(arguments[:1])).parse_args(arguments)
+    parser = _parser("".join(arguments[:1]))
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        command = next(word for word in arguments if not word.startswith("-"))
+        parser.exit(2, f"fastrtc {command} does not take {shlex.join(unknown)}: see fastrtc {command} --help\n")
     try:
         status: int | None = options.run(options)
     except (CommandError, MissingExtraError) as error:

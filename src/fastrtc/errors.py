@@ -47,7 +47,13 @@ class MissingExtraError(FastRTCError, ImportError):
 
 
 class AudioFormatError(FastRTCError, ValueError):
-    """Audio of a shape, dtype or rate that cannot be played; the message names what was given and what is wanted."""
+    """Audio of a shape, dtype or rate that cannot be played; the message names what was given and what is wanted.
+
+    Attributes:
+        origin: Which function of the app gave it, and where; empty where that is not known.
+    """
+
+    origin: str = ""
 
 
 class VideoFormatError(FastRTCError, ValueError):

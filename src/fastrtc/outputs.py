@@ -99,6 +99,8 @@ def split_output(data: Any) -> tuple[Any, AdditionalOutputs | CloseStream | None
         return data, None
     if len(data) == 2 and isinstance(data[1], _BESIDE):
         return data[0], data[1]
+    if len(data) == 2 and isinstance(data[0], np.ndarray):
+        raise AudioFormatError("audio must be a tuple (sample_rate, numpy array); the rate comes first")
     raise AudioFormatError(
         "a handler may yield (sample_rate, array), (sample_rate, array, layout), AdditionalOutputs, CloseStream "
         f"or (media, AdditionalOutputs); got a tuple of {tuple(type(item).__name__ for item in data)}"

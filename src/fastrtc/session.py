@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from fastrtc.audio import PCM, float_to_int16
 from fastrtc.clock import TICK_S, MediaClock, the_clock
 from fastrtc.context import Context, WebRTCError, current_channel, current_context
+from fastrtc.errors import AudioFormatError
 from fastrtc.events import DtmfReceived, Event, HandlerFailed, SessionClosed, SessionStarted, event_as_json
 from fastrtc.handlers.base import StreamHandler, StreamHandlerBase
 from fastrtc.handlers.driver import Driver
@@ -305,7 +306,10 @@ class Session:
         if turn is None and now - self._last_report < REPORT_EVERY_S:
             return
         self._last_report = now
-        logger.error("session %s: %s in its handler", self.id, type(error).__name__, exc_info=error)
+        if isinstance(error, AudioFormatError) and error.origin:  # a traceback would show our own lines only
+            logger.error("session %s: %s gave something that cannot be played: %s", self.id, error.origin, error)
+        else:
+            logger.error("session %s: %s in its handler", self.id, type(error).__name__, exc_info=error)
         message = str(error) or type(error).__name__
         if not isinstance(error, WebRTCError):
             self.link.send(wire.encode_server_message(wire.ErrorMessage(message)))

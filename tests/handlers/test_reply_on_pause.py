@@ -494,6 +494,39 @@ async def test_a_wrong_value_says_what_is_wrong_and_the_next_turn_works(what: st
         raise AssertionError(failed["message"])
 
 
+def gives_text(audio: Any) -> Iterator[Any]:
+    yield "hello"
+
+
+async def gives_text_asynchronously(audio: Any) -> AsyncIterator[Any]:
+    yield "hello"
+
+
+def returns_text(audio: Any) -> Any:
+    return "hello"
+
+
+@pytest.mark.parametrize(
+    ("fn", "place"),
+    [
+        (gives_text, "gives_text (test_reply_on_pause.py, line "),
+        (gives_text_asynchronously, "gives_text_asynchronously (test_reply_on_pause.py, line "),
+        (returns_text, "the reply function gave "),
+    ],
+)
+async def test_the_log_says_in_one_line_who_gave_what_cannot_be_played(
+    fn: Any, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Host(replier(fn)) as host:
+        host.speak()
+        failed = await host.event("handler_failed")
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert place in record.getMessage()
+    assert "get_tts_model() makes speech of text" in record.getMessage()
+    assert record.exc_info is None
+    assert "test_reply_on_pause.py" not in failed["message"], "clients are not told about files"
+
+
 RIGHT: dict[str, Any] = {
     "one dimension": (OUT_HZ, np.full(480, 500, np.int16)),
     "a column": (OUT_HZ, np.full((480, 1), 500, np.int16)),

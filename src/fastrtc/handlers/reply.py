@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import Context as VarContext
+from pathlib import Path
 from typing import Any
 
 from fastrtc.errors import AudioFormatError
@@ -31,6 +32,28 @@ def values_of(result: Any) -> Iterator[Any]:
             "declare it with `async def` so that it runs on the event loop"
         )
     return iter((result,))
+
+
+def give(voice: Voice, value: Any, values: object) -> bool:
+    """Pass on what ``values`` gave; see :meth:`Voice.take`.
+
+    Raises:
+        AudioFormatError: It cannot be played; the error says which line gave it.
+    """
+    try:
+        return voice.take(value)
+    except AudioFormatError as error:
+        error.origin = _place(values)
+        raise
+
+
+def _place(values: object) -> str:
+    """Where a generator stands."""
+    code = getattr(values, "gi_code", None) or getattr(values, "ag_code", None)
+    frame = getattr(values, "gi_frame", None) or getattr(values, "ag_frame", None)
+    if code is None or frame is None:
+        return "the reply function"
+    return f"{code.co_name} ({Path(code.co_filename).name}, line {frame.f_lineno})"
 
 
 class SyncReply:
@@ -69,7 +92,7 @@ class SyncReply:
         values = values_of(self._call())
         try:
             for value in values:
-                if self._cancelled or not self._voice.take(value):
+                if self._cancelled or not give(self._voice, value, values):
                     break
                 if not self._speaker.wait_for_room(self._voice.turn):
                     break
@@ -141,7 +164,7 @@ class AsyncReply:
             return
         try:
             async for value in result:
-                if not await self._take(value):
+                if not await self._take(value, result):
                     break
         finally:
             close = getattr(result, "aclose", None)
@@ -150,11 +173,11 @@ class AsyncReply:
 
     async def _speak_values(self, values: Iterator[Any]) -> None:
         for value in values:
-            if not await self._take(value):
+            if not await self._take(value, values):
                 break
 
-    async def _take(self, value: Any) -> bool:
-        if self._cancelled or not self._voice.take(value):
+    async def _take(self, value: Any, values: object) -> bool:
+        if self._cancelled or not give(self._voice, value, values):
             return False
         loop = asyncio.get_running_loop()
         room = asyncio.Event()

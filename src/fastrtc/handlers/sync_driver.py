@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastrtc.audio import PCM
+from fastrtc.errors import AudioFormatError
 from fastrtc.handlers.base import StreamHandler
 from fastrtc.handlers.driver import Driver
 from fastrtc.handlers.frames import FrameQueue
@@ -108,10 +109,17 @@ class SyncDriver(Driver):
             return
         if value is None:
             self._wait()
-        elif self._voice.take(value):
+        elif self._take(value):
             self._speaker.wait_for_room(TURN)
         else:
             self._said_all = True
+
+    def _take(self, value: Any) -> bool:
+        try:
+            return self._voice.take(value)
+        except AudioFormatError as error:
+            error.origin = f"{type(self._handler).__name__}.emit"
+            raise
 
     def _wait(self) -> None:
         self._emit_waits = True
