@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
+from tests.fakes.transport import FakeTransport
 from tests.fuzz.loop import LOOP
 from tests.fuzz.source import Source, mutated_lines
 from uvicorn.server import ServerState
@@ -46,28 +47,14 @@ TURNS = 30
 logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())  # not to stderr
 
 
-class Transport(asyncio.Transport):
+class Transport(FakeTransport):
     """A connection whose other side is the fuzzer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.protocol: Any = None
-        self.reading = True
-        self.closed = False
-        self.unsent_bytes = 0
 
     def write(self, data: Any) -> None: ...
-
-    def pause_reading(self) -> None:
-        assert self.reading
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        assert not self.reading
-        self.reading = True
-
-    def get_write_buffer_size(self) -> int:
-        return self.unsent_bytes
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self.protocol = protocol
@@ -75,12 +62,9 @@ class Transport(asyncio.Transport):
     def get_protocol(self) -> Any:
         return self.protocol
 
-    def is_closing(self) -> bool:
-        return self.closed
-
     def close(self) -> None:
         if not self.closed:
-            self.closed = True
+            super().close()
             asyncio.get_running_loop().call_soon(self._lose)
 
     def _lose(self) -> None:

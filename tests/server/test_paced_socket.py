@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from tests.fakes.transport import FakeTransport
 from uvicorn.server import ServerState
 
 from fastrtc.server.paced_socket import MAX_FRAGMENTS, MAX_UNSENT_BYTES, REST, SLICE_BYTES, PacedWebSocketProtocol
@@ -24,37 +25,6 @@ PING, TEXT, CONTINUATION = 9, 1, 0
 def frame(payload: bytes, opcode: int = TEXT, last: bool = True) -> bytes:
     assert len(payload) < 126
     return struct.pack("!BB", opcode | (0x80 if last else 0), 0x80 | len(payload)) + bytes(4) + payload
-
-
-class FakeTransport(asyncio.Transport):
-    """Takes what is written, and says whether it is read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = bytearray()
-        self.reading = True
-        self.unsent_bytes = 0
-        self.closed = False
-
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def pause_reading(self) -> None:
-        assert self.reading
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        assert not self.reading
-        self.reading = True
-
-    def get_write_buffer_size(self) -> int:
-        return self.unsent_bytes
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
 
 
 class Line:
