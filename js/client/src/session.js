@@ -7,10 +7,10 @@
 import { afterEvent, afterLog } from "./activity.js";
 import { LevelMeter } from "./audio-level.js";
 import { Camera } from "./camera.js";
-import { openMicrophone } from "./devices.js";
 import { ClientError, TransportError, worthAnotherTransport } from "./errors.js";
 import { newId } from "./id.js";
 import { build } from "./messages.js";
+import { Microphone } from "./microphone.js";
 import { EMPTY_LOG, withEvent, withOutput, withTyped } from "./turn-log.js";
 import { WebRTCTransport } from "./webrtc.js";
 import { WebSocketTransport } from "./websocket.js";
@@ -37,17 +37,14 @@ export class Session extends EventTarget {
   #id;
   /** @type {Activity} */ #activity = "idle";
   #turns = EMPTY_LOG;
-  #muted = false;
   #ended = false;
   #connecting = false;
   /** @type {Activity} what the session does by the time it is connected */ #first = "listening";
   /** @type {import("./messages.js").ServerHello | null} */ #hello = null;
   /** @type {Transport | null} */ #transport = null;
   /** @type {AudioContext | null} */ #context = null;
-  /** @type {MediaStream | null} */ #input = null;
-  #ownsInput = true;
+  #microphone;
   #camera;
-  /** @type {LevelMeter | null} */ #inputMeter = null;
   /** @type {LevelMeter | null} */ #outputMeter = null;
   /** @type {ClientError | null} why WebRTC is not tried again */ #fallback = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #pause;
@@ -60,6 +57,7 @@ export class Session extends EventTarget {
     const base = new URL(options.base ?? ".", document.baseURI);
     if (!base.pathname.endsWith("/")) base.pathname += "/";
     this.#base = base;
+    this.#microphone = new Microphone(options.audio ?? true);
     this.#camera = new Camera(options.video ?? true);
   }
 
@@ -77,7 +75,7 @@ export class Session extends EventTarget {
   }
 
   get muted() {
-    return this.#muted;
+    return this.#microphone.muted;
   }
 
   /** `null` before the session is connected. */
@@ -92,7 +90,7 @@ export class Session extends EventTarget {
 
   /** What is sent, and what the server says. A fallback or reconnection brings another `outputStream`. */
   get inputStream() {
-    return this.#input;
+    return this.#microphone.stream;
   }
 
   get outputStream() {
@@ -111,10 +109,7 @@ export class Session extends EventTarget {
 
   /** How loud both sides are right now, 0 to 1, for meters. */
   get levels() {
-    return {
-      input: this.#muted ? 0 : (this.#inputMeter?.read() ?? 0),
-      output: this.#outputMeter?.read() ?? 0,
-    };
+    return { input: this.#microphone.level, output: this.#outputMeter?.read() ?? 0 };
   }
 
   /** @returns {Promise<number | null>} */
@@ -162,22 +157,12 @@ export class Session extends EventTarget {
   }
 
   async #openInput() {
-    const { audio = true, deviceId, cameraId, mode } = this.#options;
+    const { deviceId, cameraId, mode } = this.#options;
     if (mode === "receive") return;
     if (this.#kinds.includes("video")) await this.#camera.open(cameraId);
     if (this.#ended) this.#camera.close();
     if (this.#ended || !this.#kinds.includes("audio")) return;
-    const context = /** @type {AudioContext} */ (this.#context);
-    if (audio instanceof MediaStream) {
-      this.#input = audio;
-      this.#ownsInput = false;
-    } else if (audio === false) {
-      this.#input = context.createMediaStreamDestination().stream;
-    } else {
-      this.#input = await openMicrophone(audio === true ? {} : audio, deviceId);
-    }
-    if (this.#ended) this.#stopInput();
-    else this.#inputMeter = new LevelMeter(context, this.#input);
+    await this.#microphone.open(/** @type {AudioContext} */ (this.#context), deviceId);
   }
 
   async #connect() {
@@ -215,7 +200,7 @@ export class Session extends EventTarget {
     this.#outputMeter?.close();
     this.#outputMeter = null;
     this.#meterOutput();
-    if (this.#muted) this.#tell(build.mute(true));
+    if (this.muted) this.#tell(build.mute(true));
     this.#emit("connected", { transport: transport.kind, fallback: this.#fallback });
     this.#become(this.#first);
   }
@@ -234,7 +219,7 @@ export class Session extends EventTarget {
         url: new URL("webrtc/offer", this.#base),
         id: this.#id,
         kinds: this.#kinds,
-        track: this.#track,
+        track: this.#microphone.track,
         camera: this.#camera.track,
         rtpParams: this.#options.rtpParams,
         receive: mode !== "send",
@@ -255,17 +240,13 @@ export class Session extends EventTarget {
         url: new URL("websocket/offer", this.#base),
         id: this.#id,
         context: /** @type {AudioContext} */ (this.#context),
-        track: this.#track,
+        track: this.#microphone.track,
         play: play && mode !== "send",
         connectTimeoutMs,
         ...{ inputRateHz, outputRateHz, token },
       },
       this.#listener(),
     );
-  }
-
-  get #track() {
-    return this.#input?.getAudioTracks()[0] ?? null;
   }
 
   /** @returns {import("./transport.js").TransportEvents} */
@@ -406,8 +387,7 @@ export class Session extends EventTarget {
 
   /** @param {boolean} muted whether silence is sent instead of the microphone */
   mute(muted) {
-    this.#muted = muted;
-    for (const track of this.#input?.getAudioTracks() ?? []) track.enabled = !muted;
+    this.#microphone.mute(muted);
     this.#tell(build.mute(muted));
   }
 
@@ -418,16 +398,8 @@ export class Session extends EventTarget {
    * @throws {import("./errors.js").MicrophoneError} the old one stays in use
    */
   async useMicrophone(deviceId) {
-    if (!this.#context || this.#ended || !this.#ownsInput) return;
-    const { audio } = this.#options;
-    const constraints = typeof audio === "object" && !(audio instanceof MediaStream) ? audio : {};
-    const stream = await openMicrophone(constraints, deviceId);
-    this.#stopInput();
-    this.#input = stream;
-    this.#inputMeter = new LevelMeter(this.#context, stream);
-    const [track] = stream.getAudioTracks();
-    track.enabled = !this.#muted;
-    await this.#transport?.replaceTrack(track);
+    const track = await this.#microphone.use(deviceId);
+    if (track) await this.#transport?.replaceTrack(track);
   }
 
   /** @param {boolean} on whether the camera's picture is sent; black otherwise */
@@ -482,18 +454,12 @@ export class Session extends EventTarget {
     if (this.#ended) return;
     this.#ended = true;
     this.#transport?.close();
-    this.#stopInput();
+    this.#microphone.close();
     this.#camera.close();
     this.#outputMeter?.close();
     this.#outputMeter = null;
     this.#context?.close().catch(() => {});
     this.#become("ended");
     this.#emit("ended", { reason, message, error });
-  }
-
-  #stopInput() {
-    this.#inputMeter?.close();
-    this.#inputMeter = null;
-    if (this.#ownsInput) for (const track of this.#input?.getTracks() ?? []) track.stop();
   }
 }
