@@ -22,6 +22,7 @@ export class LogView {
   #summary;
   #scroll;
   /** @type {Map<string, {turn: Turn, element: HTMLElement}>} */ #shown = new Map();
+  /** @type {readonly Turn[] | null} what is to be drawn with the next frame */ #due = null;
 
   /** @param {{list: HTMLElement, empty: HTMLElement, summary: HTMLElement, scroll: HTMLElement}} elements */
   constructor({ list, empty, summary, scroll }) {
@@ -31,8 +32,15 @@ export class LogView {
     this.#scroll = scroll;
   }
 
-  /** @param {readonly Turn[]} turns of all sessions of this page, with keys that differ */
+  /** @param {readonly Turn[]} turns of all sessions of this page, with keys that differ; drawn once a frame */
   show(turns) {
+    if (!this.#due) requestAnimationFrame(() => this.#draw(this.#due ?? []));
+    this.#due = turns;
+  }
+
+  /** @param {readonly Turn[]} turns */
+  #draw(turns) {
+    this.#due = null;
     const { scrollTop, scrollHeight, clientHeight } = this.#scroll;
     const followed = scrollHeight - clientHeight - scrollTop < 40;
     this.#empty.hidden = turns.length > 0;
