@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +24,7 @@ from fastrtc.options import (
 from fastrtc.server.body import Body
 from fastrtc.server.entrance import Entrance
 from fastrtc.server.handlers import ask_for_inputs, is_audio_only, session_handler
+from fastrtc.server.live_sessions import LiveSessions, SetOutputs
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -31,27 +32,18 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.routing import BaseRoute
 
-    from fastrtc.context import DataChannel
     from fastrtc.events import Event
-    from fastrtc.handlers.base import StreamHandlerBase
     from fastrtc.limits import Limits
-    from fastrtc.outputs import AdditionalOutputs, WebRTCData
     from fastrtc.server.health import Health
     from fastrtc.server.host import SessionHost
-    from fastrtc.server.outputs import OutputQueue
     from fastrtc.server.signaling import Signaling
-    from fastrtc.session import Session
     from fastrtc.transports.webrtc.engine import RtcEngine
     from fastrtc.visitor import Authorize
 
 __all__ = ["Body", "Modality", "Mode", "RtcConfiguration", "RtcConfigurationSource", "SetOutputs", "Stream", "UIArgs"]
 
-SetOutputs: TypeAlias = Callable[["AdditionalOutputs"], None]
 
-FETCH_TIMEOUT_S = 10.0
-
-
-class Stream:
+class Stream(LiveSessions):
     """Serves a handler over WebRTC, WebSocket and telephone.
 
     Args:
@@ -149,27 +141,7 @@ class Stream:
         self._made_health: Health | None = None
         ask_for_inputs(handler, ui_args)
 
-    # ------------------------------------------------------------------ what lives
-
-    @property
-    def connections(self) -> Mapping[str, Session]:
-        """The live sessions by ``webrtc_id``, those that are connecting included."""
-        return self._host.sessions
-
-    @property
-    def handlers(self) -> Mapping[str, StreamHandlerBase]:
-        """Each live session's own handler."""
-        return self._host.handlers
-
-    @property
-    def data_channels(self) -> Mapping[str, DataChannel]:
-        """What sends a text message to each live session's client: ``stream.data_channels[webrtc_id].send(text)``."""
-        return {webrtc_id: session.link for webrtc_id, session in self._host.sessions.items()}
-
-    @property
-    def additional_outputs(self) -> Mapping[str, OutputQueue]:
-        """Each live session's queue of additional outputs."""
-        return self._host.outputs
+    # ------------------------------------------------------------------ the Gradio page
 
     @property
     def ui(self) -> Any:
@@ -280,12 +252,6 @@ class Stream:
             self._host.spawn(pass_on(self.output_stream(webrtc_id), set_outputs), "fastrtc-outputs")
         return answer
 
-    def set_additional_outputs(self, webrtc_id: str) -> SetOutputs:
-        """A function that puts additional outputs into a session's queue; any thread may call it."""
-        from fastrtc.server.outputs import QueuedOutputs
-
-        return QueuedOutputs(self.additional_outputs, webrtc_id)
-
     async def websocket_offer(self, websocket: WebSocket) -> None:
         """Serve a session over this WebSocket; returns when it is over."""
         from fastrtc.transports.websocket import WebSocketConversation
@@ -363,65 +329,6 @@ class Stream:
             "number of your own, mount the stream and let Twilio's webhook for calls be POST /telephone/incoming"
         )
 
-    # ------------------------------------------------------------------ talking to sessions
-
-    def set_input(self, webrtc_id: str, *args: Any) -> None:
-        """Give a session the values of its additional inputs. Any thread; an unknown id is ignored."""
-        session = self._host.sessions.get(webrtc_id)
-        if session is not None:
-            session.set_args(list(args))
-
-    def set_input_gradio(self, webrtc_data: str | WebRTCData, *args: Any) -> None:
-        """The same as :meth:`set_input`, with the value of a ``WebRTC`` component in front of the inputs."""
-        self.set_input(_id_of(webrtc_data), webrtc_data, *args)
-
-    def set_input_on_submit(self, webrtc_data: str | WebRTCData, *args: Any) -> None:
-        """The same as :meth:`set_input_gradio`, and have the session answer now."""
-        self.set_input_gradio(webrtc_data, *args)
-        self.trigger_response(_id_of(webrtc_data))
-
-    def user_of(self, webrtc_id: str) -> Any:
-        """The user whom the ``authorize`` hook let in with this session; None for an unknown id, or without a hook."""
-        session = self._host.sessions.get(webrtc_id)
-        return None if session is None else session.context.user
-
-    def clean_up(self, webrtc_id: str) -> None:
-        """End a session. Any thread; an unknown id is ignored."""
-        if (session := self._host.sessions.get(webrtc_id)) is not None:
-            session.on_loop(lambda: self._host.spawn(session.close("cleaned_up"), "fastrtc-clean-up"))
-
-    def trigger_response(self, webrtc_id: str) -> None:
-        """Have a session answer now, without waiting for a pause. Any thread; an unknown id is ignored."""
-        if (session := self._host.sessions.get(webrtc_id)) is not None:
-            session.trigger_response()
-
-    def discard_turn(self, webrtc_id: str) -> None:
-        """Have a session forget what its user has said since the last turn. Any thread; an unknown id is ignored."""
-        if (session := self._host.sessions.get(webrtc_id)) is not None:
-            session.discard_turn()
-
-    async def update_connection(self, webrtc_data: str | WebRTCData, desired_state: Literal["closed"]) -> None:
-        """Ask a session's client to bring its connection into a state."""
-        from fastrtc.wire.messages import create_message
-
-        if (session := self._host.sessions.get(_id_of(webrtc_data))) is not None:
-            session.link.send(create_message("update_connection", desired_state))
-
-    def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
-        """The additional outputs of a session as they come; ends with the session.
-
-        It may be asked before the session exists, and then waits a minute for it.
-        """
-        return self._host.outputs.listen(webrtc_id)
-
-    async def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
-        """The oldest additional outputs that were not fetched yet.
-
-        Raises:
-            TimeoutError: None came within ten seconds, or the session is over.
-        """
-        return await self._host.outputs.fetch(webrtc_id, FETCH_TIMEOUT_S)
-
     async def resolve_rtc_configuration(self) -> RtcConfiguration:
         """The browser's ``RTCConfiguration``; empty if none was given."""
         return await self.get_rtc_configuration() or {}
@@ -492,7 +399,3 @@ class Stream:
 
         host.sessions.admits = True
         return while_serving(warm_up, self.close, self._health, host.drain, self.drain_timeout)
-
-
-def _id_of(webrtc_data: str | WebRTCData) -> str:
-    return webrtc_data if isinstance(webrtc_data, str) else webrtc_data.webrtc_id
