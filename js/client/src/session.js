@@ -11,7 +11,7 @@ import { ClientError, TransportError, worthAnotherTransport } from "./errors.js"
 import { newId } from "./id.js";
 import { build } from "./messages.js";
 import { Microphone } from "./microphone.js";
-import { EMPTY_LOG, withEvent, withOutput, withTyped } from "./turn-log.js";
+import { EMPTY_LOG, withEnd, withEvent, withOutput, withTyped } from "./turn-log.js";
 import { WebRTCTransport } from "./webrtc.js";
 import { WebSocketTransport } from "./websocket.js";
 
@@ -253,8 +253,16 @@ export class Session extends EventTarget {
   #listener() {
     return {
       onMessage: (message) => this.#onMessage(message),
+      onReach: (reachable) => this.#onReach(reachable),
       onLost: (reason) => void this.#onLost(reason),
     };
+  }
+
+  /** @param {boolean} reachable */
+  #onReach(reachable) {
+    if (this.#ended || this.#connecting || reachable === (this.#activity !== "reconnecting")) return;
+    if (!reachable) this.#first = this.#activity;
+    this.#become(reachable ? this.#first : "reconnecting");
   }
 
   /** @param {ServerMessage} message */
@@ -305,7 +313,7 @@ export class Session extends EventTarget {
     if (event.name === "reply_started") this.#transport?.startTurn(event.turn);
     this.#setTurns(withEvent(this.#turns, event));
     this.#emit("event", event);
-    if (this.#connecting) this.#first = afterEvent(this.#first, event);
+    if (this.#connecting || this.#activity === "reconnecting") this.#first = afterEvent(this.#first, event);
     else this.#become(afterEvent(this.#activity, event));
     if (event.name === "session_closed") this.#onClosed(event.reason);
   }
@@ -381,9 +389,7 @@ export class Session extends EventTarget {
   }
 
   /** @param {string} text */
-  #tell(text) {
-    this.#transport?.send(text);
-  }
+  #tell(text) { this.#transport?.send(text); }
 
   /** @param {boolean} muted whether silence is sent instead of the microphone */
   mute(muted) {
@@ -403,9 +409,7 @@ export class Session extends EventTarget {
   }
 
   /** @param {boolean} on whether the camera's picture is sent; black otherwise */
-  showCamera(on) {
-    this.#camera.show(on);
-  }
+  showCamera(on) { this.#camera.show(on); }
 
   /**
    * Use another camera from now on.
@@ -421,9 +425,7 @@ export class Session extends EventTarget {
   }
 
   /** @param {...unknown} data arguments for the handler, as `Stream.set_input` takes them */
-  sendInput(...data) {
-    this.#tell(build.input(data));
-  }
+  sendInput(...data) { this.#tell(build.input(data)); }
 
   /** @param {string} text a turn, typed instead of spoken */
   sendText(text) {
@@ -441,9 +443,7 @@ export class Session extends EventTarget {
   stopReply() { this.#tell(build.stopReply()); }
 
   /** End the session; the microphone is released at once. */
-  close() {
-    this.#end("closed", "", null);
-  }
+  close() { this.#end("closed", "", null); }
 
   /**
    * @param {SessionEvents["ended"]["reason"]} reason
@@ -459,6 +459,7 @@ export class Session extends EventTarget {
     this.#outputMeter?.close();
     this.#outputMeter = null;
     this.#context?.close().catch(() => {});
+    this.#setTurns(withEnd(this.#turns));
     this.#become("ended");
     this.#emit("ended", { reason, message, error });
   }

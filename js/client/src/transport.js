@@ -9,6 +9,7 @@
  *
  * @typedef {object} TransportEvents what a transport tells its session
  * @property {(message: ServerMessage) => void} onMessage
+ * @property {(reachable: boolean) => void} onReach the path to the server broke, or is back; it may be back by itself
  * @property {(reason: string) => void} onLost the connection broke; called at most once, never after `close()`
  *
  * @typedef {object} Transport

@@ -16,7 +16,7 @@
  * @property {number} spokenS length of what the user said
  * @property {string | null} text what was typed, for a turn of text
  * @property {string | null} transcript what was said, where the server recognises it
- * @property {"thinking" | "replying" | "held" | "interrupted" | "done" | "failed"} status
+ * @property {"thinking" | "replying" | "held" | "interrupted" | "done" | "failed" | "lost"} status
  * @property {LatencyParts | null} latencyMs
  * @property {number | null} heardS how much of the reply was heard, once it is over
  * @property {unknown[][]} outputs additional outputs, in order; the newest `MAX_OUTPUTS`
@@ -45,7 +45,7 @@ export const EMPTY_LOG = Object.freeze({ turns: [], connection: 0, onsets: [], t
 export function withEvent(log, event) {
   switch (event.name) {
     case "session_started":
-      return { ...log, connection: log.connection + 1, onsets: [], typed: [] };
+      return { ...withEnd(log), connection: log.connection + 1, onsets: [], typed: [] };
     case "user_started_speaking":
       return { ...log, onsets: newest([...log.onsets, event.onset_s], MAX_WAITING) };
     case "turn_discarded":
@@ -71,6 +71,20 @@ export function withEvent(log, event) {
   }
   return log;
 }
+
+/**
+ * The session is over: what was still going on in it will not go on.
+ *
+ * @param {TurnLog} log
+ * @returns {TurnLog}
+ */
+export function withEnd(log) {
+  if (!log.turns.some(isUnfinished)) return log;
+  return { ...log, turns: log.turns.map((turn) => (isUnfinished(turn) ? { ...turn, status: "lost" } : turn)) };
+}
+
+/** @param {Turn} turn */
+const isUnfinished = ({ status }) => status === "thinking" || status === "replying" || status === "held";
 
 /**
  * @param {TurnLog} log

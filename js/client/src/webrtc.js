@@ -155,6 +155,8 @@ export class WebRTCTransport {
   #onConnectionState() {
     const state = this.#connection.connectionState;
     clearTimeout(this.#healing);
+    const isKnown = state === "connected" || state === "disconnected" || state === "failed";
+    if (isKnown && this.#channel.readyState === "open") this.#events.onReach(state === "connected");
     if (state === "failed") {
       this.#opened.reject(this.#noWay("failed"));
       void this.restartIce();

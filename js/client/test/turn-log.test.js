@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { EMPTY_LOG, MAX_OUTPUTS, MAX_TURNS, withEvent, withOutput, withTyped } from "../src/turn-log.js";
+import { EMPTY_LOG, MAX_OUTPUTS, MAX_TURNS, withEnd, withEvent, withOutput, withTyped } from "../src/turn-log.js";
 
 /** @typedef {import("../src/messages.js").SessionEvent} SessionEvent */
 
@@ -92,7 +92,7 @@ test("outputs go to the turn that is being answered", () => {
 
 test("after a reconnection turns count from 1 again and stay apart", () => {
   const { turns } = fold(STARTED, COMMITTED, STARTED, COMMITTED, FIRST_AUDIO);
-  assert.deepEqual(turns.map(({ key, status }) => [key, status]), [["1:1", "thinking"], ["2:1", "replying"]]);
+  assert.deepEqual(turns.map(({ key, status }) => [key, status]), [["1:1", "lost"], ["2:1", "replying"]]);
 });
 
 test("of a call that does not end the newest turns are kept, and still counted", () => {
@@ -119,4 +119,11 @@ test("sounds that never become a turn do not pile up", () => {
   }
   assert.ok(log.onsets.length <= 100 && log.typed.length <= 100);
   assert.equal(log.onsets.at(-1), 999);
+});
+
+test("at the end of the call nothing is going on any more", () => {
+  const finished = { name: "playback_finished", turn: 1, at_s: 5, heard_s: 1.5 };
+  const log = fold(STARTED, COMMITTED, FIRST_AUDIO, finished, { ...COMMITTED, turn: 2 });
+  assert.deepEqual(withEnd(log).turns.map(({ status }) => status), ["done", "lost"]);
+  assert.equal(withEnd(EMPTY_LOG), EMPTY_LOG);
 });

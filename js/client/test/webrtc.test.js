@@ -31,6 +31,7 @@ class Connection {
   channel = { readyState: "connecting", send: () => {}, onopen: () => {}, onclose: () => {} };
   localDescription = { sdp: "v=0" };
   connectionState = "new";
+  onconnectionstatechange = () => {};
   /** @type {({track}: {track: unknown}) => void} */ ontrack = () => {};
 
   createDataChannel() {
@@ -90,6 +91,8 @@ async function opening({ busy = Promise.resolve(), player = Player } = {}) {
   };
   /** @type {string[]} */
   const lost = [];
+  /** @type {boolean[]} */
+  const reached = [];
   const answer = async () => Response.json({ sdp: "v=0", type: "answer" });
   const transport = new WebRTCTransport(
     {
@@ -103,7 +106,7 @@ async function opening({ busy = Promise.resolve(), player = Player } = {}) {
       connectTimeoutMs: 5000,
       signaling: { fetch: answer },
     },
-    { onMessage: () => {}, onLost: (reason) => lost.push(reason) },
+    { onMessage: () => {}, onReach: (reachable) => reached.push(reachable), onLost: (reason) => lost.push(reason) },
   );
   const opened = transport.open().then(
     () => null,
@@ -111,7 +114,7 @@ async function opening({ busy = Promise.resolve(), player = Player } = {}) {
   );
   await new Promise((resolve) => setTimeout(resolve, 10));
   assert.equal(connection.channel.readyState, "open");
-  return { connection, transport, opened, lost };
+  return { connection, transport, opened, lost, reached };
 }
 
 test("who closes it before the first sound has come has not opened it", async () => {
@@ -139,4 +142,14 @@ test("it is open when the reply's track is there, though the channel may open be
   free();
   await counted;
   assert.equal(tracks, 1);
+});
+
+test("a path that breaks and comes back is told of", async () => {
+  const { connection, transport, reached } = await opening();
+  for (const state of ["disconnected", "connected"]) {
+    connection.connectionState = state;
+    connection.onconnectionstatechange();
+  }
+  assert.deepEqual(reached, [false, true]);
+  transport.close();
 });

@@ -46,7 +46,7 @@ export class LogView {
     this.#empty.hidden = turns.length > 0;
     for (const turn of turns) this.#showTurn(turn);
     this.#forget(turns);
-    if (followed) this.#scroll.scrollTop = this.#scroll.scrollHeight;
+    if (followed && turns.length > 0) this.#scroll.scrollTop = this.#scroll.scrollHeight;
     const waits = turns.flatMap((turn) => turn.latencyMs?.total ?? []);
     this.#summary.textContent = waits.length > 0 ? `median wait ${milliseconds(median(waits))}` : "";
   }

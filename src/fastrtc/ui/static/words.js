@@ -242,6 +242,8 @@ export function statusWords(turn) {
       return turn.heardS ? `Interrupted after ${heard} of the reply` : "Interrupted before the reply";
     case "failed":
       return "The function failed";
+    case "lost":
+      return "Cut off";
   }
   return turn.heardS ? `Replied for ${heard}` : "No spoken reply";
 }
