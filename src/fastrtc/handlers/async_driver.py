@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context as VarContext
-from typing import Any
 
 from fastrtc.audio import PCM
-from fastrtc.errors import AudioFormatError
 from fastrtc.handlers.base import FRAMES_PER_SECOND, AsyncStreamHandler
 from fastrtc.handlers.driver import Driver
 from fastrtc.handlers.frames import FrameQueue
@@ -48,7 +46,7 @@ class AsyncDriver(Driver):
         self._variables = variables
         self._frames = FrameQueue(handler.input_sample_rate, handler.expected_layout)
         self._arrived = asyncio.Event()
-        self._voice = Voice(speaker, TURN)
+        self._voice = Voice(speaker, TURN, origin=f"{type(handler).__name__}.emit")
         self._tasks: list[asyncio.Task[None]] = []
         self._said_all = False
 
@@ -93,19 +91,12 @@ class AsyncDriver(Driver):
         if value is None:
             return
         self._gave = True
-        if not self._take(value):
+        if not self._voice.take(value):
             self._said_all = True
             return
         room = asyncio.Event()
         self._speaker.when_room(TURN, lambda: self._home.on_loop(room.set))
         await room.wait()
-
-    def _take(self, value: Any) -> bool:
-        try:
-            return self._voice.take(value)
-        except AudioFormatError as error:
-            error.origin = f"{type(self._handler).__name__}.emit"
-            raise
 
     def _report(self, error: BaseException) -> None:
         self._speaker.report(error, None)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from fastrtc.audio import PCM
-from fastrtc.errors import AudioFormatError
 from fastrtc.handlers.base import StreamHandler
 from fastrtc.handlers.driver import Driver
 from fastrtc.handlers.frames import FrameQueue
@@ -39,7 +38,7 @@ class SyncDriver(Driver):
         self._handler = handler
         self._speaker = speaker
         self._frames = FrameQueue(handler.input_sample_rate, handler.expected_layout)
-        self._voice = Voice(speaker, TURN)
+        self._voice = Voice(speaker, TURN, origin=f"{type(handler).__name__}.emit")
         self._starter = Worker(f"fastrtc-{name}-start", variables)
         self._ear = Worker(f"fastrtc-{name}-receive", variables)
         self._mouth = Worker(f"fastrtc-{name}-emit", variables)
@@ -109,17 +108,10 @@ class SyncDriver(Driver):
             return
         if value is None:
             self._wait()
-        elif self._take(value):
+        elif self._voice.take(value):
             self._speaker.wait_for_room(TURN)
         else:
             self._said_all = True
-
-    def _take(self, value: Any) -> bool:
-        try:
-            return self._voice.take(value)
-        except AudioFormatError as error:
-            error.origin = f"{type(self._handler).__name__}.emit"
-            raise
 
     def _wait(self) -> None:
         self._emit_waits = True

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastrtc.audio import PCM, mono_int16
+from fastrtc.errors import AudioFormatError
 from fastrtc.handlers.ports import Speaker
 from fastrtc.media.resample import OutputResampler
 from fastrtc.outputs import AdditionalOutputs, CloseStream, Spoken, split_output
@@ -22,12 +23,14 @@ class Voice:
         speaker: Where the audio goes.
         turn: The turn that the values belong to.
         reply: Keeps account of what was said, for a reply function.
+        origin: Whose values they are, for what is said about one that cannot be played.
     """
 
-    def __init__(self, speaker: Speaker, turn: int, reply: Reply | None = None) -> None:
+    def __init__(self, speaker: Speaker, turn: int, reply: Reply | None = None, *, origin: str = "") -> None:
         self._speaker = speaker
         self.turn = turn
         self._reply = reply
+        self._origin = origin
         self.spoke = False
         self.beside: AdditionalOutputs | None = None
         self._resampler: OutputResampler | None = None
@@ -42,10 +45,14 @@ class Voice:
         Raises:
             AudioFormatError: The value cannot be played; the message says what would.
         """
-        media, beside = split_output(value)
         wanted = True
-        if media is not None:
-            wanted = self._say(media)
+        try:
+            media, beside = split_output(value)
+            if media is not None:
+                wanted = self._say(media)
+        except AudioFormatError as error:
+            error.origin = self._origin
+            raise
         if isinstance(beside, AdditionalOutputs):
             self.beside = beside
             self._speaker.give(beside)
