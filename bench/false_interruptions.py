@@ -1,6 +1,6 @@
 """How often a reply is interrupted by what is no interruption, and how surely by what is one, as JSON.
 
-    python bench/false_interruptions.py [--speech ../shared/speech] [--only gain echo sounds cost] [--scenes 12]
+    python bench/false_interruptions.py [--speech ../shared/speech] [--only gain echo sounds onsets cost] [--scenes 12]
 
 Everything runs in virtual time through a whole session (`fastrtc.testing.Rehearsal`).
 
@@ -13,12 +13,16 @@ without echo and without guard. `first_reply`: within 1.5 s of the call's first 
 `first_reply_headphones`: there is no echo either.
 `sounds`: words (recorded; the half of the speakers that the filter was not fitted to) and backchannels (none is
 recorded: espeak-ng, whose voices partly are those that it was fitted to, and hums by formula) over a reply.
+`onsets`: from the first sound of a word (25 dB below its loudest) over a reply to the tick in which the reply is
+silent, less the tick in which a rule that stops at the first sound would silence it; and how often noise, music and
+what callers do before they speak (breath, clicks, people beside them) hold a reply of the same length.
 `cost`: CPU of gain and guard while a reply plays over its own echo, in percent of a core.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import json
 import shutil
@@ -430,6 +434,72 @@ def measure_sounds(corpus: Corpus) -> dict[str, Any]:
     return report
 
 
+# ---- onsets -------------------------------------------------------------------------------------------------------
+
+VOICELESS = {"six", "stop", "seven", "three", "four", "five", "two"}
+SETTLED_S = 3.2
+
+
+def holds_over_reply(sound: np.ndarray) -> list[float]:
+    """When a reply is held, in seconds, that is spoken over by ``sound`` from ``SETTLED_S`` on."""
+    seconds = SETTLED_S + sound.size / RATE + 3
+
+    rng = np.random.default_rng(0)
+    reply = pcm(quiet(seconds, rng, -25.0)).reshape(1, -1)
+
+    def answer(_: Any) -> Iterator[Any]:
+        yield RATE, reply
+
+    handler = ReplyOnPause(answer, input_sample_rate=RATE, output_sample_rate=RATE)
+    rehearsal = Rehearsal(handler, RATE)
+    rehearsal.hear(pcm(quiet(0.2, rng)))
+    rehearsal.driver.trigger()
+    rehearsal.hear(pcm(np.concatenate([quiet(SETTLED_S - 0.2, rng), sound, quiet(1, rng)])))
+    rehearsal.close()
+    return [event.at_s for event in rehearsal.events if type(event).__name__ == "ReplyHeld"]
+
+
+def first_sounds(corpus: Corpus) -> Iterator[tuple[str, np.ndarray]]:
+    """What is heard of callers before their first word."""
+    with (corpus.root / "turns.tsv").open(newline="") as table:
+        for row in csv.DictReader(table, delimiter="\t"):
+            start_s = float(row["true_start"])
+            if row["kind"] == "word" and start_s > 0.3:
+                yield row["file"], load(corpus.root / row["file"])[: round((start_s - 0.08) * RATE)]
+
+
+def measure_onsets(corpus: Corpus) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    late: dict[str, list[float]] = {"voiceless": [], "other": []}
+    for path in corpus.files(WORDS[:2]):
+        word = path.name[0] in "234567" if "fsdd" in path.parts else path.parent.name in VOICELESS
+        sound = at_peak(trimmed(load(path)), -14)
+        for phase_ms in range(0, 160, 32):
+            lead = phase_ms * RATE // 1000 + int(rng.integers(TICK // 20)) * 20
+            padded = np.concatenate([np.zeros(lead), sound]) + quiet((lead + sound.size) / RATE, rng)
+            held = holds_over_reply(padded)
+            soonest = np.ceil((SETTLED_S + (lead + TICK) / RATE) * 50) / 50
+            late["voiceless" if word else "other"].append(1000 * (held[0] - soonest) if held else float("inf"))
+    report: dict[str, Any] = {
+        name: {
+            "words_and_phases": len(times),
+            "p50_ms": round(float(np.percentile(times, 50))),
+            "p90_ms": round(float(np.percentile(times, 90))),
+            "later_than_150_ms_percent": round(100 * float(np.mean(np.array(times) > 150)), 1),
+        }
+        for name, times in late.items()
+    }
+    sets = {
+        "noise": corpus.load(NOISE),
+        "music": corpus.load(MUSIC),
+        "before words": dict(first_sounds(corpus)).values(),
+    }
+    for name, sounds in sets.items():
+        holds = sum(len(holds_over_reply(sound)) for sound in sounds)
+        report[name] = {"seconds": round(sum(sound.size for sound in sounds) / RATE), "holds": holds}
+    return report
+
+
 # ---- cost ---------------------------------------------------------------------------------------------------------
 
 
@@ -460,20 +530,22 @@ def main() -> None:
     """Print the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--speech", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "speech")
-    parser.add_argument("--only", nargs="+", default=["gain", "echo", "sounds", "cost"])
+    parser.add_argument("--only", nargs="+", default=["gain", "echo", "sounds", "onsets", "cost"])
     parser.add_argument("--scenes", type=int, default=12)
     options = parser.parse_args()
     report: dict[str, Any] = {"bench": "false_interruptions"}
     corpus = Corpus(options.speech)
     recorded = corpus.root.is_dir()
     if not recorded:
-        report["skipped"] = "gain, echo and sounds need the recorded speech (--speech)"
+        report["skipped"] = "gain, echo, sounds and onsets need the recorded speech (--speech)"
     if "cost" in options.only:
         report["cost"] = measure_cost()
     if recorded and "gain" in options.only:
         report["gain"] = measure_gain(corpus)
     if recorded and "sounds" in options.only:
         report["sounds"] = measure_sounds(corpus)
+    if recorded and "onsets" in options.only:
+        report["onsets"] = measure_onsets(corpus)
     if recorded and "echo" in options.only:
         report["echo"] = measure_echo(corpus, options.scenes)
     print(json.dumps(report, indent=2))

@@ -210,3 +210,51 @@ def test_windows_that_wait_are_the_users_if_he_is_heard_then() -> None:
     assert decided == [[]] * WAITING + [[Judged(0.0)]] * 2
     decided = [screen.after(loud, 0.8), screen.after(loud, 0.8)]
     assert decided == [[Judged(0.0)], [*[Judged(0.9)] * (WAITING - 1), Judged(0.8), Judged(0.8)]]
+
+
+def hiss(dbfs: float = -40.0, seed: int = 0) -> np.ndarray:
+    """A window of what has no voice in it."""
+    return np.diff(np.random.default_rng(seed).standard_normal(513), 1).astype(np.float32) * np.float32(
+        10 ** (dbfs / 20)
+    )
+
+
+def settled(playing: bool = True, echo: bool = False, **options: Any) -> Screen:
+    """A screen that has heard 3 s of a quiet room, or of an echo, beside a reply."""
+    screen = Screen(AlgoOptions(detector_gain_db=0.0, **options), RATE, 512, RATE)
+    rng = np.random.default_rng(0)
+    spoken = babble(6, 1)
+    for i in range(round(3 / 0.032)):
+        piece = spoken[i * 512 : (i + 1) * 512]
+        if playing:
+            screen.played((piece * 32767).astype(np.int16), i * 0.032)
+        room = rng.standard_normal(512) * 1e-4
+        screen.after((room + (0.3 * spoken[max(0, i - 4) * 512 :][:512] if echo else 0)).astype(np.float32), 0.0)
+    return screen
+
+
+def begins(screen: Screen, *heard: tuple[np.ndarray, float]) -> list[bool]:
+    return [judged.beginning for window, probability in heard for judged in screen.after(window, probability)]
+
+
+SOFT = np.full(512, 1e-4, np.float32) * np.resize([1, -1], 512).astype(np.float32)
+
+
+def test_a_hiss_and_something_of_a_voice_begin_a_word() -> None:
+    assert begins(settled(), (hiss(), 0.05), (hiss(), 0.2)) == [False, True]
+    assert begins(settled(), (hiss(), 0.05), (SOFT, 0.05), (SOFT, 0.05), (SOFT, 0.2)) == [False, False, False, True]
+
+
+def test_neither_alone_begins_a_word() -> None:
+    assert begins(settled(), *[(hiss(seed=i), 0.1) for i in range(6)]) == [False] * 6
+    assert begins(settled(), *[(SOFT, 0.5)] * 6) == [False] * 6
+    assert begins(settled(), (hiss(), 0.05), *[(SOFT, 0.05)] * 4, (SOFT, 0.5))[-1] is False
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [{"playing": False}, {"echo": True}, {"interruption": "cancel"}, {"echo_guard": False}],
+    ids=["nothing is played", "there is an echo", "a reply is not held", "there is no guard"],
+)
+def test_no_beginnings_are_looked_for_where(scene: dict[str, Any]) -> None:
+    assert begins(settled(**scene), (hiss(), 0.05), (hiss(), 0.2), (hiss(), 0.2)) == [False] * 3

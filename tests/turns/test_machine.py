@@ -44,10 +44,12 @@ class Call:
     def at(self) -> int:
         return self.windows * SIZE
 
-    def hear(self, probability: float, times: int = 1, *, doubtful: bool = False) -> list[Decision]:
+    def hear(
+        self, probability: float, times: int = 1, *, doubtful: bool = False, beginning: bool = False
+    ) -> list[Decision]:
         decisions: list[Decision] = []
         for _ in range(times):
-            window = SpeechWindow(self.windows * SIZE, (self.windows + 1) * SIZE, probability, doubtful)
+            window = SpeechWindow(self.windows * SIZE, (self.windows + 1) * SIZE, probability, doubtful, beginning)
             self.windows += 1
             decisions += self.machine.hear(window, self.at)
         return decisions
@@ -206,6 +208,47 @@ def test_coughs_that_come_seldom_never_interrupt() -> None:
     call = Call().replying()
     decisions = [one for _ in range(20) for one in controls(call.hear(1, HOLDS_AFTER) + call.hear(0, RESUMES_AFTER))]
     assert decisions == [HoldReply(1), ResumeReply(1)] * 20
+
+
+EAGER = replace(SETTINGS, hold_samples=480)
+DOUBTED_FOR = 10  # windows
+
+
+@pytest.mark.parametrize("audible", [False, True], ids=["thinking", "replying"])
+def test_a_word_that_may_begin_holds_until_its_voice_is_heard(audible: bool) -> None:
+    call = Call(EAGER).replying() if audible else Call(EAGER).ask()
+    assert call.hear(0.2, 2, beginning=True) == [HoldReply(1)]
+    assert call.hear(0.2, 4) == []
+    assert controls(call.hear(1, INTERRUPTS_AFTER - 1)) == []
+    assert controls(call.hear(1)) == [CancelReply(1, "user")]
+
+
+@pytest.mark.parametrize("audible", [False, True], ids=["thinking", "replying"])
+def test_a_word_that_does_not_come_resumes_soon(audible: bool) -> None:
+    call = Call(EAGER).replying() if audible else Call(EAGER).ask()
+    before = call.machine.floor
+    assert call.hear(0.2, beginning=True) == [HoldReply(1)]
+    assert call.hear(0, DOUBTED_FOR - 1) == []
+    assert call.hear(0) == [ResumeReply(1)]
+    assert call.machine.floor is before
+
+
+def test_speech_after_a_beginning_is_waited_for_like_any_other() -> None:
+    call = Call(EAGER).replying()
+    call.hear(0.2, beginning=True)
+    call.hear(1, 2)
+    assert controls(call.hear(0, RESUMES_AFTER - 1)) == []
+    assert controls(call.hear(0)) == [ResumeReply(1)]
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, replace(EAGER, interruption="cancel")], ids=["patient", "cancel"])
+def test_a_word_that_may_begin_holds_nothing_where_speech_would_not_at_once(settings: TurnSettings) -> None:
+    call = Call(settings).replying()
+    assert call.hear(0.2, 20, beginning=True) == []
+
+
+def test_a_word_that_may_begin_is_no_speech_without_a_reply() -> None:
+    assert Call(EAGER).hear(0.2, 60, beginning=True) == []
 
 
 def test_clicks_shorter_than_a_hold_change_nothing() -> None:

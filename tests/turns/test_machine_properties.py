@@ -56,9 +56,9 @@ class Referee:
     def at(self) -> int:
         return self.heard + self.lag
 
-    def window(self, probability: float) -> None:
+    def window(self, probability: float, *, beginning: bool = False) -> None:
         start, self.heard = self.heard, self.heard + SIZE
-        decisions = self.machine.hear(SpeechWindow(start, self.heard, probability), self.at)
+        decisions = self.machine.hear(SpeechWindow(start, self.heard, probability, beginning=beginning), self.at)
         if self.muted:
             assert decisions == []
         if self.running is not None and not self.settings.can_interrupt:
@@ -148,6 +148,7 @@ INPUTS = st.one_of(
     st.tuples(st.just("speech"), st.integers(1, 14)),
     st.tuples(st.just("silence"), st.integers(1, 24)),
     st.tuples(st.just("doubt"), st.floats(0, 1)),
+    st.tuples(st.just("hiss"), st.integers(1, 4)),
     st.tuples(st.just("audible")),
     st.tuples(st.just("finished")),
     st.tuples(st.just("stale")),
@@ -169,6 +170,9 @@ def give(referee: Referee, step: tuple[Any, ...]) -> None:
                 referee.window(0.0)
         case ("doubt", float(probability)):
             referee.window(probability)
+        case ("hiss", int(times)):
+            for _ in range(times):
+                referee.window(0.2, beginning=True)
         case ("audible",):
             referee.audible()
         case ("finished",):

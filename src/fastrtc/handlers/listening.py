@@ -112,10 +112,10 @@ class Listener:
         self._judged.append(window)
         size = self._window_samples
         decided = [Judged(probability)] if self._screen is None else self._screen.after(window, probability)
-        for probability, doubtful in decided:
+        for probability, doubtful, beginning in decided:
             self._cut += size
             start, self._position_cut = self._position_cut, self._position(self._cut)
-            self.on_window(SpeechWindow(start, self._position_cut, probability, doubtful))
+            self.on_window(SpeechWindow(start, self._position_cut, probability, doubtful, beginning))
 
     def skip(self, window: NDArray[np.float32]) -> None:
         """Give up the oldest window that was cut."""

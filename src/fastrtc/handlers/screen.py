@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from fastrtc.audio import INT16_SCALE, PCM
 from fastrtc.media.bands import BANDS, FRAME_S, BandMeter, Powers
 from fastrtc.media.gain import SILENT_PEAK, DetectorGain, peak_of
-from fastrtc.turns.echo import EchoGuard, Heard
+from fastrtc.media.hiss import HissMeter
+from fastrtc.turns.echo import Coupling, EchoGuard, Heard
 from fastrtc.turns.options import AlgoOptions
 
 Float = NDArray[np.float32]
 
 DOUBTFUL = 0.3
+SOME_VOICE = 0.15
+HISS_WINDOWS = 4
 LATE_FRAMES = 4
 WAITING = 3
 REMEMBERED_S = 1.0
@@ -29,10 +32,12 @@ class Judged(NamedTuple):
     Attributes:
         probability: That it holds the user's speech.
         doubtful: Whether that speech may as well be an echo of the reply.
+        beginning: Whether it is the beginning of a word whose voice is hardly heard yet.
     """
 
     probability: float
     doubtful: bool = False
+    beginning: bool = False
 
 
 class Screen:
@@ -50,8 +55,11 @@ class Screen:
         self._gain = DetectorGain(window_samples / rate_hz, most_db) if most_db > 0 else None
         self._waiting: deque[float] = deque()
         self._echo: EchoEar | None = None
+        self._hiss: HissMeter | None = None
+        self._since_hiss = HISS_WINDOWS + 1
         if options.echo_guard and played_rate_hz is not None:
             self._echo = EchoEar(rate_hz, window_samples, played_rate_hz)
+            self._hiss = HissMeter(rate_hz, window_samples) if options.interruption == "hold" else None
 
     def played(self, pcm: PCM | None, at_s: float) -> None:
         """What the session plays, from ``at_s`` on.
@@ -89,12 +97,26 @@ class Screen:
                 return []
             waiting.popleft()
             return [Judged(0.0)]
-        this = Judged(probability, heard is Heard.DOUBTFUL)
+        this = Judged(probability, heard is Heard.DOUBTFUL, self._begins(window, probability))
         if not waiting:
             return [this]
         decided = [Judged(one if probability >= DOUBTFUL else 0.0) for one in waiting]
         waiting.clear()
         return [*decided, this]
+
+    def _begins(self, window: Float, probability: float) -> bool:
+        """Whether there was a hiss just now, and something of a voice: so words begin like "six" and "stop".
+
+        Looked for only over a reply that leaves no echo, in which there would be hisses as well.
+        """
+        if self._hiss is None or self._echo is None:
+            return False
+        if not self._echo.harmless:
+            self._hiss.forget()
+            self._since_hiss = HISS_WINDOWS + 1
+            return False
+        self._since_hiss = 0 if self._hiss.hears(window) else self._since_hiss + 1
+        return self._since_hiss <= HISS_WINDOWS and probability >= SOME_VOICE
 
 
 class EchoEar:
@@ -159,6 +181,11 @@ class EchoEar:
         if probability < DOUBTFUL or peak_of(window) < SILENT_PEAK:
             return Heard.USER
         return self.guard.judge(frame, self._newest)
+
+    @property
+    def harmless(self) -> bool:
+        """Whether something is being played, and no echo of it is heard."""
+        return self._far_active and self.guard.coupling is Coupling.ABSENT
 
     def _measure_near(self) -> None:
         count = min(self._unmeasured, len(self._near))

@@ -16,12 +16,14 @@ class SpeechWindow(NamedTuple):
         end: Position after its last sample.
         probability: That it holds speech, in [0, 1].
         doubtful: Whether the speech may be an echo of the reply: it may hold the reply, but not end it.
+        beginning: Whether a word without a voice at its beginning may have begun: it may hold the reply for a moment.
     """
 
     start: int
     end: int
     probability: float
     doubtful: bool = False
+    beginning: bool = False
 
 
 class SpeechGate:

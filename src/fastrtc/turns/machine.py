@@ -84,6 +84,8 @@ class TurnMachine:
     HELD                ... and with ``weigh``: "an interruption"   FREE        CancelReply
     HELD                silence for ``resume_samples``              as before   ResumeReply
     HELD                less, if all of the sound was doubtful      as before   ResumeReply
+    THINKING, REPLYING  a word may begin, "hold"                    HELD        HoldReply
+    HELD                no speech for ``doubt_end_samples`` after   as before   ResumeReply
     any but FREE        ``reply_finished``                          FREE
     any but FREE        ``trigger``                                 THINKING    CancelReply, StartReply
     any but FREE        ``cancel``                                  FREE        CancelReply
@@ -112,6 +114,7 @@ class TurnMachine:
         self._spoken_over = 0
         self._sound_start = 0
         self._certain = True
+        self._expected_at = 0
         self._weighed: WeighSound | None = None
         self._weighing = False
         self._swallowed: tuple[int, int] | None = None
@@ -264,13 +267,15 @@ class TurnMachine:
 
     def _while_spoken_over(self, window: SpeechWindow, at: int) -> list[Decision]:
         gate = self._user.gate
+        if window.beginning and not gate.speech and (expected := self._expect_word(window)):
+            return expected
         if gate.speech:
             if not self._spoken_over:
                 self._sound_start = window.start
                 self._certain = False
             self._certain = self._certain or not window.doubtful
             self._spoken_over += window.end - window.start
-        elif at - gate.last_speech_end >= self._silence_to_resume and not self._weighing:
+        elif at - max(gate.last_speech_end, self._expected_at) >= self._silence_to_resume and not self._weighing:
             # Of a held reply its going on says the same.
             return self._let_go() if self.floor is Floor.HELD else self._take_back("too_short")
         held, cancels = self.floor is Floor.HELD, self._settings.interruption == "cancel"
@@ -283,9 +288,21 @@ class TurnMachine:
             return self._cancel("user")
         return [] if held else self._hold()
 
+    def _expect_word(self, window: SpeechWindow) -> list[Decision]:
+        """Hold the reply for a word whose voice has not been heard yet, where the first speech would hold it."""
+        settings = self._settings
+        if settings.interruption != "hold" or settings.hold_samples > window.end - window.start:
+            return []
+        self._expected_at = window.end
+        if self.floor is Floor.HELD:
+            return []
+        self.floor = Floor.HELD
+        return [HoldReply(self.turn)]
+
     @property
     def _silence_to_resume(self) -> int:
-        return self._settings.resume_samples if self._certain else self._settings.doubt_end_samples
+        doubtful = not self._certain or not self._spoken_over
+        return self._settings.doubt_end_samples if doubtful else self._settings.resume_samples
 
     def _hold(self) -> list[Decision]:
         self.floor = Floor.HELD

@@ -44,7 +44,8 @@ class AlgoOptions:
             :class:`fastrtc.speech.smart_turn.SmartTurn`.
         interruption: What speech over a reply does. ``"hold"``: the reply falls silent at once, and goes on if it was
             only a cough or a "mm-hm". ``"cancel"``: the first sound ends the reply.
-        hold_speech_s: Speech over a reply that makes it fall silent; by default one window of the built-in detector.
+        hold_speech_s: Speech over a reply that makes it fall silent; by default one window of the built-in detector. A
+            window or less also lets a hiss do so that a voice seems to follow, as in "six"; not where an echo is heard.
         interrupt_speech_s: Speech over a reply that ends it.
         resume_silence_s: Silence after which a held reply goes on.
         continue_unheard_turn: When the user goes on speaking before any of the reply was heard, the next call gets the
