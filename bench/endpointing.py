@@ -5,8 +5,9 @@
 Every clip goes through the product's own turn-taking (`UserTurn`, the policy, the detector) window by window, with
 packets of 20 ms. `cut`: a reply began more than 50 ms before the labelled end; latency is from that end to the first
 reply after it. With `--folds` (see `_train_end_of_turn.py --folds`) each clip that the shipped weights have learnt from
-is judged by weights that have not; without it those corpora are marked `heard in training`. `sketch` holds the points
-that an earlier sketch gave on the phone sentences: silence alone, and Smart Turn with a wait of 0.3 + 1.2 (1 - p) s.
+is judged by weights that have not; without it those corpora are marked `heard in training`. `elsewhere` holds points of
+others on the phone corpus: FastRTC 0.0.34 with its defaults, and an earlier sketch, by silence alone and by Smart Turn
+with a wait of 0.3 + 1.2 (1 - p) s.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from _endpointing_corpora import (
 from fastrtc.handlers.endpoint import Endpoint
 from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.speech.end_of_turn import EndOfTurnModel
+from fastrtc.speech.second_opinion import SecondOpinion
 from fastrtc.speech.smart_turn import SmartTurn
 from fastrtc.turns.detector import TurnDetector
 from fastrtc.turns.endpointing import AdaptivePatience
@@ -53,11 +55,16 @@ from fastrtc.turns.user_turn import AskDetector, Ended, UserTurn
 
 WINDOW, FRAME, RESAMPLER_DELAY = 512, 320, 32
 NEVER_HEARD = {PHONE_WORDS, PHONE_SENTENCES, "prompts", "digits"}
-SKETCH = {
-    "silence 0.5 s": {"mean_s": 0.68, "cut_percent": 49.0},
-    "silence 1.0 s": {"mean_s": 1.21, "cut_percent": 8.0},
-    "Smart Turn": {"mean_s": 0.58, "cut_percent": 42.0},
+ELSEWHERE = {
+    PHONE_WORDS: {"FastRTC 0.0.34": {"mean_s": 0.63, "cut_percent": 0.0, "missed_percent": 8.9}},
+    PHONE_SENTENCES: {
+        "FastRTC 0.0.34": {"mean_s": 0.64, "cut_percent": 71.8, "missed_percent": 7.1},
+        "sketch: silence 0.5 s": {"mean_s": 0.68, "cut_percent": 49.0},
+        "sketch: silence 1.0 s": {"mean_s": 1.21, "cut_percent": 8.0},
+        "sketch: Smart Turn": {"mean_s": 0.58, "cut_percent": 42.0},
+    },
 }
+MARKERS = "X+x1"
 SILENCES_MS = (128, 200, 300, 400, 500, 600, 700, 800, 1000, 1200)
 SHIFTS = (-3.0, -2.0, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 2.0)
 
@@ -86,11 +93,15 @@ class Asked:
         self._choose = choose
         self._answers: dict[tuple[str, int, int], float] = {}
 
+    def of(self, clip: Clip) -> TurnDetector:
+        """The detector for this clip."""
+        return self._choose(clip)
+
     def __call__(self, clip: Clip, ask: AskDetector) -> float:
         """The probability for what the turn machine asks."""
         key = (clip.name, ask.start, ask.end)
         if key not in self._answers:
-            first = max(0, ask.start - 3200, ask.end - 8 * RATE_HZ)
+            first = max(ask.start, ask.end - 8 * RATE_HZ)
             heard = clip.samples[first : ask.end]
             self._answers[key] = self._choose(clip).probability(heard, ask.silence_ms)
         return self._answers[key]
@@ -222,6 +233,10 @@ def measure(clips: dict[str, list[Clip]], small: Asked, smart: Asked | None) -> 
             families["Smart Turn, shifted"] = {
                 name: judge(chosen, policy, smart) for name, policy in frontier(surer).items()
             }
+            both = Asked(lambda clip: SecondOpinion(smart.of(clip), first=small.of(clip)))
+            families["default, Smart Turn where in doubt"] = {
+                name: judge(chosen, policy, both) for name, policy in frontier(patience).items()
+            }
         report[corpus] = families
     return report
 
@@ -252,15 +267,15 @@ def plot(report: dict[str, dict[str, Any]], path: Path) -> None:
             chosen = sorted((p["mean_s"], p["cut_percent"]) for p in chosen if p["mean_s"] is not None)
             single = len(chosen) == 1
             axes.plot(*zip(*chosen, strict=True), "*" if single else ".-", markersize=14 if single else 6, label=name)
-        if corpus == PHONE_SENTENCES:
-            for name, point in SKETCH.items():
-                axes.plot(point["mean_s"], point["cut_percent"], "kx", label=f"sketch: {name}")
+        for marker, (name, point) in zip(MARKERS, ELSEWHERE.get(corpus, {}).items(), strict=False):
+            axes.plot(point["mean_s"], point["cut_percent"], f"k{marker}", markersize=9, label=name)
         axes.set(title=corpus, xlabel="mean latency, s", ylabel="cut off, %", xlim=(0, 1.5), ylim=(-3, 103))
         axes.grid(alpha=0.3)
     for axes in panels.flat[len(report) :]:
         axes.set_axis_off()
-    panels.flat[0].legend(fontsize=7)
-    figure.tight_layout()
+    named = {text: line for axes in panels.flat for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.tight_layout(rect=(0, 0.14 / rows, 1, 1))
+    figure.legend(named.values(), named.keys(), loc="lower center", ncols=3, fontsize=8)
     figure.savefig(path, dpi=110)
 
 
@@ -280,7 +295,7 @@ def main() -> None:
     corpora = measure(load_clips(options.corpora, options.data), small, smart)
     report = {
         "bench": "endpointing",
-        "sketch": {PHONE_SENTENCES: SKETCH},
+        "elsewhere": ELSEWHERE,
         "heard in training": [] if options.folds else sorted(set(corpora) - NEVER_HEARD),
         "noise and music": false_turns(noise_clips(options.data), AdaptivePatience(), small),
         "meetings": in_meetings(options.data, small, smart),
