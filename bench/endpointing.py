@@ -101,8 +101,9 @@ class Asked:
         """The probability for what the turn machine asks."""
         key = (clip.name, ask.start, ask.end)
         if key not in self._answers:
-            first = max(ask.start, ask.end - 8 * RATE_HZ)
-            heard = clip.samples[first : ask.end]
+            count = min(round((ask.end - ask.start) / WINDOW), 8 * RATE_HZ // WINDOW)
+            end = (ask.end - RESAMPLER_DELAY) // WINDOW * WINDOW  # the detector gets whole windows, as in a session
+            heard = clip.samples[max(0, end - count * WINDOW) : end]
             self._answers[key] = self._choose(clip).probability(heard, ask.silence_ms)
         return self._answers[key]
 
