@@ -275,8 +275,8 @@ def plot(report: dict[str, dict[str, Any]], path: Path) -> None:
     for axes in panels.flat[len(report) :]:
         axes.set_axis_off()
     named = {text: line for axes in panels.flat for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.tight_layout(rect=(0, 0.14 / rows, 1, 1))
-    figure.legend(named.values(), named.keys(), loc="lower center", ncols=3, fontsize=8)
+    figure.tight_layout(rect=(0, 0.2 / rows, 1, 1))
+    figure.legend(named.values(), named.keys(), loc="lower center", ncols=4, fontsize=8)
     figure.savefig(path, dpi=110)
 
 
