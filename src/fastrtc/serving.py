@@ -198,7 +198,7 @@ def load_target(target: str) -> Stream | Starlette:
         dotted = module_name.removesuffix(".py").replace("/", ".")
         raise CommandError(f"give the module, not the file: fastrtc serve {dotted}:{attribute or 'stream'}")
     if not module_name or not attribute:
-        raise CommandError(f"say which stream, as MODULE:STREAM: fastrtc serve {module_name or 'app'}:stream")
+        raise CommandError(f"say which stream, as MODULE:STREAM, for example {module_name or 'app'}:stream")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     if module_name.startswith("."):

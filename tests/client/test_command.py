@@ -93,3 +93,10 @@ def test_what_cannot_be_is_said_in_one_line(url, tmp_path, free_port, capsys):
     assert len(lines) == 2
     assert "none.wav" in lines[0]
     assert "no server answers" in lines[1]
+
+
+def test_what_a_server_says_beside_its_reason_is_said(capsys):
+    with serving() as (echo, url):
+        echo.refuse = {"error": "unsupported_handler", "detail": "the handler is a plain function"}
+        assert command.main(parse(url, "--transport", "websocket")) == 1
+    assert "fastrtc call: unsupported_handler: the handler is a plain function" in capsys.readouterr().err

@@ -88,6 +88,7 @@ def test_a_stream_without_turn_is_a_note(quick, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
+        (["nonsense"], "the address of a service (https://nonsense) or a stream as MODULE:STREAM"),
         (["ftp://voice.example.org"], "http"),
         (["http://voice.example.org:99999"], "http"),
         (["--port", "99999"], "65535"),

@@ -292,12 +292,24 @@ def test_what_the_modality_has_no_use_for_is_refused(modality: Any, extra: str) 
         assert answer["meta"]["error"] in ("invalid_sdp", "unsupported_handler"), "these get as far as the engine"
 
 
-def test_a_plain_function_is_no_handler_of_audio(serve: Any) -> None:
+def plain(audio: Any) -> Any:
+    return audio
+
+
+@pytest.mark.parametrize(
+    ("handler", "remedy"), [(plain, "give ReplyOnPause(plain)"), (ReplyOnPause, "give it an object, ReplyOnPause(")]
+)
+def test_a_plain_function_is_no_handler_of_audio(
+    serve: Any, handler: Any, remedy: str, caplog: pytest.LogCaptureFixture
+) -> None:
     app = Starlette()
-    Stream(lambda frame: frame, modality="audio", verbose=False).mount(app)
+    Stream(handler, modality="audio", verbose=False).mount(app)
     with serve(app) as server, server.socket("/websocket/offer") as socket:
         socket.say({"event": "start", "websocket_id": "a"})
-        assert socket.hear()["meta"]["error"] == "unsupported_handler"
+        meta = socket.hear()["meta"]
+    assert meta["error"] == "unsupported_handler"
+    assert remedy in meta["detail"]
+    assert remedy in caplog.text, "whoever starts the server sees it before the first caller does"
 
 
 def test_what_is_missing_is_said_when_the_app_starts(

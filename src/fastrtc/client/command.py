@@ -176,7 +176,8 @@ def _explain(error: Exception) -> str:
         return f"the server is full{f' (limit {limit})' if limit else ''}"
     if str(error) == "server_draining":
         return "the server is about to stop and takes no new sessions; try again in a moment"
-    return str(error) or type(error).__name__
+    why = getattr(error, "detail", {}).get("detail")
+    return f"{error}: {why}" if why else str(error) or type(error).__name__
 
 
 def _say(text: str) -> None:

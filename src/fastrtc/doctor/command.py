@@ -138,6 +138,11 @@ async def _subject(args: argparse.Namespace, load_stream: Callable[[str], Stream
     if not target:
         server = NetworkOptions(port_range=named.port_range)
         return Subject(None, None, args.engine, named, server, 1), []
+    if ":" not in target:
+        raise ConfigurationError(
+            f"give the address of a service (https://{target}) or a stream as MODULE:STREAM ({target}:stream); "
+            f"got {target!r}"
+        )
     stream = load_stream(target)
     server = network_options(stream.server_rtc_configuration)
     if named.port_range is not None:

@@ -81,6 +81,8 @@ class SessionHost:
             FastRTCError: It cannot be had.
         """
         handler = self._handler
+        if not isinstance(handler, StreamHandlerBase):
+            raise ConfigurationError(_unsupported(handler))
         if isinstance(handler, ReplyOnPause) and handler.model is None:
             get_silero_model()
         if isinstance(handler, ReplyOnStopWords):
@@ -136,10 +138,7 @@ class SessionHost:
                 had, or its ``copy`` raised).
         """
         if not isinstance(self._handler, StreamHandlerBase):
-            raise SignalingError(
-                "unsupported_handler",
-                detail="this stream's handler is a plain function; audio needs ReplyOnPause or a StreamHandler",
-            )
+            raise SignalingError("unsupported_handler", detail=_unsupported(self._handler))
         await self.warmed_up()
         copies: list[Any] = []
         errors: list[BaseException] = []
@@ -256,6 +255,15 @@ class SessionHost:
         self.outputs.close(session.id)
         if not self.sessions and self._emptied is not None:
             self._emptied.set()
+
+
+def _unsupported(handler: object) -> str:
+    if isinstance(handler, type):
+        return f"this stream's handler is the class {handler.__name__}: give it an object, {handler.__name__}(...)"
+    name = getattr(handler, "__name__", type(handler).__name__)
+    return (
+        f"this stream's handler is {name}, which cannot listen by itself: give ReplyOnPause({name}) or a StreamHandler"
+    )
 
 
 def _has_failed(loading: asyncio.Task[BaseException | None]) -> bool:
