@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import socket
+import sys
 import threading
 import wave
 
@@ -93,6 +94,16 @@ def test_what_cannot_be_is_said_in_one_line(url, tmp_path, free_port, capsys):
     assert len(lines) == 2
     assert "none.wav" in lines[0]
     assert "no server answers" in lines[1]
+
+
+def test_what_cannot_be_written_is_said_before_the_call(url, tmp_path, capsys, monkeypatch):
+    assert command.main(parse(url, "--out", str(tmp_path / "none" / "a.wav"))) == 1
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert command.main(parse(url, "--plot", str(tmp_path / "a.png"))) == 1
+    said = capsys.readouterr().err
+    assert f"there is no folder {tmp_path / 'none'} for a.wav" in said
+    assert 'pip install "fastrtc[plot]"' in said
+    assert "calling" not in said
 
 
 def test_what_a_server_says_beside_its_reason_is_said(capsys):

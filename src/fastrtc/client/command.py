@@ -11,7 +11,7 @@ from pathlib import Path
 from fastrtc.audio import PCM
 from fastrtc.client.call import Call, connect
 from fastrtc.client.record import CallRecord, Message, read_audio, write_stereo
-from fastrtc.client.timeline import describe, draw_timeline
+from fastrtc.client.timeline import check_can_draw, describe, draw_timeline
 from fastrtc.client.turns import AUDIBLE_PEAK, measure_turns
 from fastrtc.errors import FastRTCError
 
@@ -85,6 +85,11 @@ async def run_call(args: argparse.Namespace) -> CallRecord:
         MissingExtraError: The file or the picture needs an extra.
     """
     audio = read_audio(args.audio) if args.audio else None
+    if args.plot:
+        check_can_draw()
+    for path in filter(None, (args.out, args.plot)):
+        if not Path(path).parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {Path(path).parent} for {Path(path).name}")
     _say(f"calling {args.url} over {args.transport} ...")
     async with connect(args.url, args.transport, engine=args.engine, token=args.token) as call:
         _say(f"connected as {call.session_id}")

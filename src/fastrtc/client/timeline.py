@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,18 @@ EVENTS = {
 }
 
 
+def check_can_draw() -> None:
+    """Before a call is made for a picture of it.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed (extra ``plot``).
+    """
+    try:
+        import_module("matplotlib.figure")
+    except ImportError as error:
+        raise MissingExtraError("drawing a timeline", "plot") from error
+
+
 def draw_timeline(path: str | Path, record: CallRecord, title: str) -> None:
     """Draw a call as PNG (or what the file's ending says).
 
@@ -49,11 +62,10 @@ def draw_timeline(path: str | Path, record: CallRecord, title: str) -> None:
     Raises:
         MissingExtraError: matplotlib is not installed (extra ``plot``).
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing a timeline", "plot") from error
+    check_can_draw()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     turns = measure_turns(record)
     end_s = _end_s(record)
     width = min(MAX_WIDTH_IN, max(MIN_WIDTH_IN, 2.5 + IN_PER_S * end_s))
