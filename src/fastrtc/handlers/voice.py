@@ -80,7 +80,8 @@ class Voice:
             return True
         self.spoke = True
         if rate_hz == self._speaker.rate_hz:
-            self.drain()
+            if self._resampler is not None:
+                self.drain()
             return self._speaker.say(self.turn, pcm)
         if rate_hz != self._rate_hz:
             self.drain()

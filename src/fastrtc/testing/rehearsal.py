@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -31,6 +30,7 @@ from fastrtc.outputs import AdditionalOutputs
 from fastrtc.transports.memory import MemoryLink
 
 T = TypeVar("T")
+_END = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,17 +285,21 @@ class _InlineRun:
 
     def _step(self) -> bool:
         self._value, self._wanted = None, False
-        run_supervised(self._take_next, lambda error: self._rehearsal.report(error, self._voice.turn))
+        run_supervised(self._take_next, self._report)
         if not self._wanted:
             self._end()
         return self._value is not None
 
     def _take_next(self) -> None:
-        with suppress(StopIteration):
-            if self._values is None:
-                self._values = self._begin()
-            self._value = next(self._values)
-            self._wanted = self._voice.take(self._value)
+        if self._values is None:
+            self._values = self._begin()
+        value = next(self._values, _END)
+        if value is not _END:
+            self._value = value
+            self._wanted = self._voice.take(value)
+
+    def _report(self, error: BaseException) -> None:
+        self._rehearsal.report(error, self._voice.turn)
 
     def _begin(self) -> Iterator[Any]:
         result = self._call()
@@ -309,7 +313,7 @@ class _InlineRun:
         self._over = True
         close = getattr(self._values, "close", None)
         if close is not None:
-            run_supervised(close, lambda error: self._rehearsal.report(error, self._voice.turn))
+            run_supervised(close, self._report)
         self._voice.drain()
         self._finished()
         self._rehearsal.ended(self)
