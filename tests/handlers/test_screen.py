@@ -14,6 +14,7 @@ from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.handlers.screen import WAITING, Judged, Screen
 from fastrtc.testing.rehearsal import Rehearsal
 from fastrtc.transports.memory import MemoryLink
+from fastrtc.turns.echo import Heard
 from fastrtc.turns.interruption import Sound
 from fastrtc.turns.options import AlgoOptions
 
@@ -209,7 +210,40 @@ def test_windows_that_wait_are_the_users_if_he_is_heard_then() -> None:
     decided = [screen.after(soft, 0.9) for _ in range(WAITING + 2)]
     assert decided == [[]] * WAITING + [[Judged(0.0)]] * 2
     decided = [screen.after(loud, 0.8), screen.after(loud, 0.8)]
-    assert decided == [[Judged(0.0)], [*[Judged(0.9)] * (WAITING - 1), Judged(0.8), Judged(0.8)]]
+    assert decided == [[Judged(0.0)] * WAITING + [Judged(0.8)], [Judged(0.8)]]
+
+
+def test_he_began_where_the_evidence_did() -> None:
+    screen = Screen(AlgoOptions(detector_gain_db=0.0), RATE, 512, RATE)
+    assert screen._echo is not None
+    guard = screen._echo.guard
+    verdicts = [*[(Heard.ECHO, 0)] * (WAITING + 1), (Heard.ECHO, 1), (Heard.ECHO, 2), (Heard.DOUBTFUL, 3)]
+    given = iter(verdicts)
+
+    def judge(frame: int, powers: Any) -> Heard:
+        verdict, guard.rising = next(given)
+        return verdict
+
+    guard.judge = judge  # type: ignore[method-assign]
+    rng = np.random.default_rng(0)
+    screen.played((rng.standard_normal(RATE // 2) * 3000).astype(np.int16), 0.0)
+    window = (rng.standard_normal(512) * 0.02).astype(np.float32)
+    decided = [screen.after(window, 0.9) for _ in verdicts]
+    assert decided[:-1] == [[]] * WAITING + [[Judged(0.0)]] * 3
+    doubtful = Judged(0.9, doubtful=True)
+    assert decided[-1] == [Judged(0.0)] * (WAITING - 2) + [doubtful] * 3
+
+
+def test_what_a_detector_still_finds_in_silence_is_as_doubtful_as_what_came_before() -> None:
+    screen = Screen(AlgoOptions(detector_gain_db=0.0), RATE, 512, RATE)
+    rng = np.random.default_rng(0)
+    soft, silent = (rng.standard_normal((2, 512)) * np.array([[0.02], [0.0]])).astype(np.float32)
+    screen.played((rng.standard_normal(RATE // 2) * 3000).astype(np.int16), 0.0)
+    assert screen.after(silent, 0.9) == [Judged(0.9)]
+    assert screen.after(soft, 0.9) == [Judged(0.9, doubtful=True)]
+    assert screen.after(silent, 0.9) == [Judged(0.9, doubtful=True)]
+    assert screen.after(silent, 0.1) == [Judged(0.1)]
+    assert screen.after(silent, 0.9) == [Judged(0.9)]
 
 
 def hiss(dbfs: float = -40.0, seed: int = 0) -> np.ndarray:

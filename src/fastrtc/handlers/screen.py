@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastrtc.audio import INT16_SCALE, PCM
 from fastrtc.media.bands import BANDS, FRAME_S, BandMeter, Powers
-from fastrtc.media.gain import SILENT_PEAK, DetectorGain, peak_of
+from fastrtc.media.gain import DetectorGain, is_silent
 from fastrtc.media.hiss import HissMeter
 from fastrtc.turns.echo import Coupling, EchoGuard, Heard
 from fastrtc.turns.options import AlgoOptions
@@ -21,7 +21,7 @@ DOUBTFUL = 0.3
 SOME_VOICE = 0.15
 HISS_WINDOWS = 4
 LATE_FRAMES = 4
-WAITING = 3
+WAITING = 6
 REMEMBERED_S = 1.0
 MEASURE_EVERY_S = 0.5
 
@@ -78,7 +78,8 @@ class Screen:
     def after(self, window: Float, probability: float) -> list[Judged]:
         """Judge the next window again: is the speech in it the user's?
 
-        What seems to be an echo waits for up to ``WAITING`` windows: if the user is heard then, he began there.
+        What seems to be an echo waits for up to ``WAITING`` windows: if the user is heard then, he began where the
+        evidence did.
 
         Args:
             window: As it was heard.
@@ -97,10 +98,12 @@ class Screen:
                 return []
             waiting.popleft()
             return [Judged(0.0)]
-        this = Judged(probability, heard is Heard.DOUBTFUL, self._begins(window, probability))
+        doubtful = heard is Heard.DOUBTFUL
+        this = Judged(probability, doubtful, self._begins(window, probability))
         if not waiting:
             return [this]
-        decided = [Judged(one if probability >= DOUBTFUL else 0.0) for one in waiting]
+        echoes = len(waiting) - (self._echo.guard.rising - 1 if probability >= DOUBTFUL else 0)
+        decided = [Judged(one, doubtful) if i >= echoes else Judged(0.0) for i, one in enumerate(waiting)]
         waiting.clear()
         return [*decided, this]
 
@@ -141,6 +144,7 @@ class EchoEar:
         self._measure_at = round(MEASURE_EVERY_S / window_s)
         self._unmeasured = 0
         self._newest: Powers = np.zeros((0, BANDS))
+        self._verdict = Heard.USER
         self._far: list[PCM] = []
         self._far_samples = 0
         self._far_start = 0
@@ -170,17 +174,22 @@ class EchoEar:
         self._unmeasured += 1
         if not self._far_active:
             return Heard.USER
-        if probability < DOUBTFUL and self._unmeasured < self._measure_at:
+        certain = probability < DOUBTFUL or self.guard.coupling is Coupling.ABSENT
+        if certain and self._unmeasured < self._measure_at:
+            self._verdict = Heard.USER
             return Heard.USER
-        self._measure_far()
+        if self._far_start < self.guard.needs_played(int(self._heard_frames)):
+            self._measure_far()
         self._measure_near()
         if not self.guard.may_hear_echo(frame):
             self._far_active = False
-            return Heard.USER
-        # No echo is as silent as this: a detector that still finds speech knows it from elsewhere.
-        if probability < DOUBTFUL or peak_of(window) < SILENT_PEAK:
-            return Heard.USER
-        return self.guard.judge(frame, self._newest)
+            self._verdict = Heard.USER
+        elif probability < DOUBTFUL:
+            self._verdict = Heard.USER
+        elif self._verdict is Heard.DOUBTFUL or not is_silent(window):
+            self._verdict = self.guard.judge(frame, self._newest)
+        # No echo is as silent as this: a detector that still finds speech knows it from elsewhere, or from just before.
+        return self._verdict
 
     @property
     def harmless(self) -> bool:
@@ -189,12 +198,12 @@ class EchoEar:
 
     def _measure_near(self) -> None:
         count = min(self._unmeasured, len(self._near))
-        windows = [self._near[i] for i in range(len(self._near) - count, len(self._near))]
         size = self._near_meter.frame_samples
-        each = windows[0].size // size
+        each = self._near[-1].size // size
         if not each:
             return
-        powers = self._near_meter.measure(np.concatenate([w[: each * size] for w in windows]).reshape(-1, size))
+        windows = [self._near[i][: each * size] for i in range(-count, 0)]
+        powers = self._near_meter.measure((windows[0] if count == 1 else np.concatenate(windows)).reshape(-1, size))
         self._newest = powers[-each:]
         self._unmeasured = 0
         self.guard.hear(round(self._heard_frames - count * self._frames_each), powers)
@@ -204,7 +213,7 @@ class EchoEar:
         whole = self._far_samples // size
         if not whole:
             return
-        pcm = np.concatenate(self._far)
+        pcm = np.concatenate(self._far) if len(self._far) > 1 else self._far[0]
         frames = pcm[: whole * size].reshape(whole, size) * np.float32(1.0 / INT16_SCALE)
         self.guard.play(self._far_start, self._far_meter.measure(frames))
         self._far, self._far_samples = [pcm[whole * size :]], pcm.size - whole * size

@@ -39,20 +39,22 @@ class BandMeter:
         Returns:
             Shape ``(n, BANDS)``, ``float64``, all above zero.
         """
-        spectra = np.fft.rfft(frames * self._window, axis=1)[:, : len(self._weights)]
-        powers: Powers = (spectra.real**2 + spectra.imag**2) @ self._weights
+        spectra = np.fft.rfft(frames * self._window, axis=1)[:, : len(self._weights) // 2]
+        parts = spectra.view(spectra.real.dtype)
+        powers: Powers = (np.square(parts) @ self._weights).astype(np.float64)
         powers += _SILENCE
         return powers
 
 
 @lru_cache(maxsize=8)
-def _tables(rate_hz: int, size: int) -> tuple[NDArray[np.float32], Powers]:
+def _tables(rate_hz: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     window = np.hanning(size + 2)[1:-1].astype(np.float32)
     step_hz = rate_hz / size
     edges = [round(edge / step_hz) for edge in np.geomspace(LOWEST_HZ, HIGHEST_HZ, BANDS + 1)]
     for i in range(1, len(edges)):
         edges[i] = max(edges[i], edges[i - 1] + 1)
-    weights = np.zeros((size // 2 + 1, BANDS))
+    weights = np.zeros((size // 2 + 1, BANDS), np.float32)
     for band, (low, high) in enumerate(pairwise(edges)):
         weights[low:high, band] = 4.0 / (size * size * (high - low))
-    return window, weights[: edges[-1]]
+    # A row for the real and one for the imaginary part.
+    return window, np.repeat(weights[: edges[-1]], 2, axis=0)

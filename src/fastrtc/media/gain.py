@@ -28,6 +28,12 @@ def peak_of(window: Float) -> float:
     return max(float(np.maximum.reduce(window)), -float(np.minimum.reduce(window))) if window.size else 0.0
 
 
+def is_silent(window: Float) -> bool:
+    """Whether every sample is below -60 dBFS."""
+    # The peak is at least the root mean square: often that says enough.
+    return float(np.dot(window, window)) < window.size * SILENT_PEAK**2 and peak_of(window) < SILENT_PEAK
+
+
 def _ratio(decibels: float) -> float:
     return float(10.0 ** (decibels / 20.0))
 

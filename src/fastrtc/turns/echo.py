@@ -17,8 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Powers = NDArray[np.float64]
+Decibels = NDArray[np.float32]
 
 MIN_FRAMES = 12
+SILENCE = 2e-9
+"""Power in a band of noise at -65 dBFS."""
 _MOST_DECADES = 200.0
 
 
@@ -32,7 +35,8 @@ class EchoSettings:
         longest_lag_s: Delay beyond which nothing is looked for.
         reverberation_s: Time in which the room's sound falls by 60 dB; a longer one than real hides soft speech
             after loud words of the bot, a shorter one takes the room for the user.
-        ahead_frames: The echo may come this much sooner than the estimated delay.
+        ahead_frames: The echo may come this much sooner than the estimated delay, ...
+        behind_frames: ... or this much later.
         memory_s: What the estimates are made of.
         learn_every_s: Between two estimates.
         first_learn_s: Played speech before the first estimate.
@@ -40,8 +44,7 @@ class EchoSettings:
         quiet_s: The same where nothing but steady noise was heard meanwhile, ...
         quiet_db: ... whose levels differ by no more than this.
         usual_lag_s: Delay that an echo hardly exceeds.
-        unanswered_s: Loud speech that was played, and followed by no speech within that delay, shows that there is no
-            echo.
+        unanswered_s: Silence where the echo of loud speech would have been shows that there is none with that delay.
         pause_s: Silence that separates two sounds, or two stretches of what is played.
         ringing_s: An echo ends so long after its delay.
         worst_gain_db: The echo's level against what was played, while nothing is known.
@@ -51,9 +54,13 @@ class EchoSettings:
         margin_per_spread: Margin for each decibel between the echo's median level and its upper fifth.
         young_db: Added to the margin of an estimate without any experience, ...
         young_s: ... less and less, until this much has been played.
-        excess_db: Mean over the bands of what is above the margin (at most 12 dB a band) that is somebody's voice.
-        sure_windows: Windows in a row with so much excess that make somebody's voice.
-        hang_windows: Windows after those that belong to the voice too.
+        band_most_db: What a band has above its margin counts up to here: a voice is above in many bands, an echo that
+            is not as expected in few. Four times as much while nothing is known.
+        usual_excess_db: Mean over the bands of what counts, in a window; what is more is evidence of a voice. It adds
+            up from window to window, and what is less takes away from it.
+        doubt_db: Evidence that may be a voice.
+        sure_db: Evidence that is one.
+        most_db: Evidence at most, so that it is forgotten in time.
     """
 
     frame_s: float = 0.016
@@ -61,6 +68,7 @@ class EchoSettings:
     longest_lag_s: float = 1.0
     reverberation_s: float = 0.7
     ahead_frames: int = 2
+    behind_frames: int = 1
     memory_s: float = 4.0
     learn_every_s: float = 0.5
     first_learn_s: float = 0.4
@@ -68,7 +76,7 @@ class EchoSettings:
     quiet_s: float = 0.9
     quiet_db: float = 12.0
     usual_lag_s: float = 0.6
-    unanswered_s: float = 0.25
+    unanswered_s: float = 0.08
     pause_s: float = 0.3
     ringing_s: float = 0.25
     worst_gain_db: float = -6.0
@@ -78,9 +86,11 @@ class EchoSettings:
     margin_per_spread: float = 1.1
     young_db: float = 3.0
     young_s: float = 3.0
-    excess_db: float = 2.0
-    sure_windows: int = 2
-    hang_windows: int = 4
+    band_most_db: float = 3.0
+    usual_excess_db: float = 0.45
+    doubt_db: float = 1.0
+    sure_db: float = 1.75
+    most_db: float = 4.0
 
 
 class Coupling(Enum):
@@ -107,8 +117,8 @@ class EchoGuard:
     coupling    input                                            next        what is heard counts as echo
     ==========  ===============================================  ==========  =========================================
     UNKNOWN     two estimates of the same delay                  FOUND       unless louder than the worst echo
-    UNKNOWN     the first speech comes later after loud words    ABSENT
-                of the reply than an echo would
+    UNKNOWN     for each delay, silence where an echo of loud    ABSENT
+                words would have been heard
     UNKNOWN     speech that outlives its echo, had it been one   ABSENT
     UNKNOWN     ``doubt_s`` played without them, or ``quiet_s``  ABSENT
                 with nothing but steady noise heard
@@ -129,6 +139,9 @@ class EchoGuard:
         self._lags = round(settings.longest_lag_s / settings.frame_s)
         self._memory = round(settings.memory_s / settings.frame_s)
         self._decay = 10.0 ** (-6.0 * settings.frame_s / settings.reverberation_s)
+        # So few rows at once that no number gets too large.
+        at_once = max(1, int(_MOST_DECADES / -math.log10(self._decay)))
+        self._ages: Powers = self._decay ** np.arange(min(at_once, self._lags))[:, None]
         self._far = Track(settings.bands, self._memory + 2 * self._lags)
         self._near = Track(settings.bands, self._memory)
         self._tail: Powers = np.zeros(settings.bands)
@@ -140,10 +153,10 @@ class EchoGuard:
         self._played = 0
         self._learn_at = round(settings.first_learn_s / settings.frame_s)
         self._candidate: int | None = None
-        self._recent = 0.0
-        self._sure = 0
-        self._hang = 0
+        self._evidence = 0.0
+        self.rising = 0
         self._began = 0
+        self._after_silence = True
         self._heard_first: int | None = None
         self._heard_last = 0
         self._doubted = False
@@ -161,28 +174,30 @@ class EchoGuard:
             self._far.put(frame - min(missing, self._lags), self._played_rows(frame - min(missing, self._lags), frame))
             self._tail = self._tail * self._decay**missing
         self._far.put(frame, self._smear(powers))
-        totals = powers.max(axis=1)
-        self._loudest = max(self._loudest, float(totals.max()))
-        loud = np.flatnonzero(totals > max(self._loudest * 1e-3, 1e-8))
+        totals = np.maximum.reduce(powers, axis=1)
+        self._loudest = max(self._loudest, float(np.maximum.reduce(totals)))
+        loud = (totals > max(self._loudest * 1e-3, 1e-8)).nonzero()[0]
         if loud.size:
-            if frame + int(loud[0]) - self._last_loud > self._frames(self.settings.pause_s):
+            paused = frame + int(loud[0]) - self._last_loud
+            if paused > self._frames(self.settings.pause_s):
                 self._began, self._heard_first = frame + int(loud[0]), None
+                self._after_silence = paused > self._frames(self.settings.usual_lag_s)
             self._last_loud = frame + int(loud[-1])
             self._played += int(loud.size)
 
     def _smear(self, powers: Powers) -> Powers:
         """Each row, or what is left of the rows before it where that is more; ``decay`` of it is, a row later."""
         smeared = np.empty_like(powers)
-        # So few rows that no number gets too large.
-        at_once = max(1, int(_MOST_DECADES / -math.log10(self._decay)))
-        for first in range(0, len(powers), at_once):
-            rows = powers[first : first + at_once]
+        for first in range(0, len(powers), len(self._ages)):
+            rows = powers[first : first + len(self._ages)]
             # Brought to the time of the first row, what is left is the largest so far.
-            age = self._decay ** np.arange(len(rows))[:, None]
-            grown = rows / age
-            np.maximum(grown[:1], self._tail * self._decay, out=grown[:1])
-            smeared[first : first + len(rows)] = np.maximum.accumulate(grown, axis=0) * age
-            self._tail = smeared[first + len(rows) - 1]
+            ages = self._ages[: len(rows)]
+            grown = rows / ages
+            np.maximum(grown[0], self._tail * self._decay, out=grown[0])
+            np.maximum.accumulate(grown, axis=0, out=grown)
+            grown *= ages
+            smeared[first : first + len(rows)] = grown
+            self._tail = grown[-1]
         return smeared
 
     def drop(self, frame: int) -> None:
@@ -193,6 +208,12 @@ class EchoGuard:
     def may_hear_echo(self, frame: int) -> bool:
         """Whether anything was played so lately that its echo may be heard now."""
         return frame - self._last_loud <= self._lags
+
+    def needs_played(self, frame: int) -> int:
+        """End of what has to have been given to :meth:`play` before what is heard up to ``frame`` is."""
+        if self.coupling is not Coupling.FOUND or self._played >= self._learn_at:
+            return frame
+        return frame - self.lag_frames + self.settings.ahead_frames
 
     def hear(self, frame: int, powers: Powers) -> None:
         """What is heard, with or without speech: frames to learn from; see :meth:`play` for the arguments."""
@@ -212,14 +233,20 @@ class EchoGuard:
         if self.coupling is Coupling.UNKNOWN and self._finds_out(frame):
             self.coupling = Coupling.ABSENT
         if self.coupling is Coupling.ABSENT or not self.may_hear_echo(frame):
-            self._sure = self._hang = 0
+            self._evidence, self.rising = 0.0, 0
             return Heard.USER
-        if not self._is_echo(frame, powers):
+        self._weigh_evidence(self.excess_db(frame, powers))
+        if self._evidence >= self.settings.sure_db:
             return Heard.USER
         if self.coupling is Coupling.FOUND or self._tried:
-            return Heard.ECHO
+            return Heard.DOUBTFUL if self._evidence >= self.settings.doubt_db else Heard.ECHO
         self._doubted = True
         return Heard.DOUBTFUL
+
+    def _weigh_evidence(self, excess_db: float) -> None:
+        evidence = self._evidence + excess_db - self.settings.usual_excess_db
+        self._evidence = min(max(evidence, 0.0), self.settings.most_db)
+        self.rising = self.rising + 1 if self._evidence else 0
 
     def _finds_out(self, frame: int) -> bool:
         """While nothing is known: whether the speech at ``frame`` cannot be an echo, given when it came and ends."""
@@ -230,27 +257,28 @@ class EchoGuard:
             self._tried = True
         self._heard_last = frame
         usual = self._frames(settings.usual_lag_s)
-        unanswered = self._far.get(self._began, max(self._began, self._heard_first - usual)).max(axis=1, initial=0.0)
-        if np.count_nonzero(unanswered > 0.1 * self._loudest) >= self._frames(settings.unanswered_s):
+        if self._no_lag_fits():
             return True
-        lag = min(max(self._heard_first - self._began, self._frames(settings.pause_s)), usual)
+        # What was heard first may be the end of an earlier word, unless there was none.
+        lag = usual
+        if self._after_silence:
+            lag = min(max(self._heard_first - self._began, self._frames(settings.pause_s)), usual)
         return not self._tried and frame - self._last_loud > lag + self._frames(settings.ringing_s)
+
+    def _no_lag_fits(self) -> bool:
+        """Whether at each lag nothing was heard where an echo of loud words would have been."""
+        usual, start, end = self._frames(self.settings.usual_lag_s), self._began, self._near.end
+        if start < self._near.start or start >= end:
+            return False
+        near = self._near.get(self._near.start, end).max(axis=1)
+        # The quietest frame of steady noise is some decibels below the others.
+        quiet = near[start - self._near.start :] <= max(8.0 * float(near.min()), SILENCE)
+        loud = self._played_rows(start - usual, end).max(axis=1) > 0.1 * self._loudest
+        unanswered = np.correlate(loud.astype(np.float32), quiet.astype(np.float32), "valid")
+        return float(unanswered.min()) >= self._frames(self.settings.unanswered_s)
 
     def _frames(self, seconds: float) -> int:
         return round(seconds / self.settings.frame_s)
-
-    def _is_echo(self, frame: int, powers: Powers) -> bool:
-        settings = self.settings
-        now = self.excess_db(frame, powers)
-        mean, self._recent = (now + self._recent) / 2.0, now
-        enough = settings.excess_db * (0.5 if self._hang else 1.0)
-        above = mean >= enough or now >= 1.5 * enough
-        self._sure = self._sure + 1 if above else 0
-        if self._sure >= settings.sure_windows or (above and self._hang):
-            self._hang = settings.hang_windows
-            return False
-        self._hang = max(0, self._hang - 1)
-        return not self._hang
 
     def excess_db(self, frame: int, powers: Powers) -> float:
         """How far what is heard is above the echo that is expected; shape ``(n, bands)``."""
@@ -259,17 +287,21 @@ class EchoGuard:
         youth = 1.0 - self._played * self.settings.frame_s / self.settings.young_s
         if youth > 0.0 and self.coupling is Coupling.FOUND:
             above -= self.settings.young_db * youth
-        return float(np.clip(above, 0.0, 12.0).mean())
+        most_db = self.settings.band_most_db * (4.0 if self.coupling is Coupling.UNKNOWN else 1.0)
+        counted = np.minimum(np.maximum(above, 0.0), most_db)
+        return float(np.add.reduce(counted, axis=None)) / counted.size
 
     def _expected(self, frame: int, count: int) -> Powers:
         if self.coupling is Coupling.UNKNOWN:
             loudest: Powers = self._played_rows(frame - self._lags, frame + count).max(axis=0, keepdims=True)
             return loudest * self._gains
-        ahead = self.settings.ahead_frames
-        first = frame - self.lag_frames
-        rows = self._played_rows(first, first + count + ahead)
-        expected: Powers = np.max([rows[i : i + count] for i in range(ahead + 1)], axis=0) * self._gains
-        return expected
+        around = self.settings.behind_frames + self.settings.ahead_frames
+        first = frame - self.lag_frames - self.settings.behind_frames
+        rows = self._played_rows(first, first + count + around)
+        most: Powers = rows[:count]
+        for i in range(1, around + 1):
+            most = np.maximum(most, rows[i : i + count])
+        return most * self._gains
 
     def _played_rows(self, start: int, end: int) -> Powers:
         """What was played, smeared; after its end the room's sound decays."""
@@ -290,21 +322,24 @@ class EchoGuard:
         start = max(end - self._memory, self._near.start)
         near = self._near.get(start, end)
         far = self._played_rows(start - self._lags, end)
-        self._floor = np.maximum(3.0 * np.quantile(near, 0.05, axis=0), 1e-10)
-        lag = self._confirmed(self._best_lag(_decibels(far), _decibels(near)))
+        near_db, far_db = _decibels(near), _decibels(far)
+        ordered = np.sort(near_db, axis=1)
+        self._floor = np.maximum(3.0 * 10.0 ** (_quantile(ordered, 0.05) / 10.0), 1e-10)
+        lag = self._confirmed(self._best_lag(far_db, near_db))
         if lag is not None:
             self.lag_frames = lag
-            self._weigh(far[self._lags - lag : far.shape[0] - lag], near)
+            before = slice(self._lags - lag, len(far) - lag)
+            self._weigh(far[before], far_db[:, before], near_db)
             self.coupling = Coupling.FOUND
         elif self.coupling is Coupling.UNKNOWN:
-            enough_s = settings.quiet_s if self._is_quiet(near) else settings.doubt_s
+            enough_s = settings.quiet_s if self._is_quiet(ordered) else settings.doubt_s
             if self._played * settings.frame_s >= enough_s:
                 self.coupling = Coupling.ABSENT
 
-    def _is_quiet(self, near: Powers) -> bool:
-        """Whether nothing but steady noise was heard, so that an echo, if there is one, is no louder than that."""
-        low, high = np.quantile(_decibels(near), (0.1, 0.95), axis=0)
-        return float((high - low).mean()) < self.settings.quiet_db
+    def _is_quiet(self, near: Decibels) -> bool:
+        """Whether nothing but steady noise was heard (in order of level), so that an echo could be no louder."""
+        spread = _quantile(near, 0.95) - _quantile(near, 0.1)
+        return float(spread.mean()) < self.settings.quiet_db
 
     def _confirmed(self, lag: int | None) -> int | None:
         """The lag to believe in, given a new estimate: a lag unlike the known one has to be found twice."""
@@ -315,40 +350,47 @@ class EchoGuard:
             return None
         return lag if abs(lag - self.lag_frames) <= 1 else self.lag_frames
 
-    def _best_lag(self, far: Powers, near: Powers) -> int | None:
+    def _best_lag(self, far: Decibels, near: Decibels) -> int | None:
         """The lag at which ``far`` (which begins ``lags`` frames sooner) is most like ``near``, both in decibels."""
-        audible = far.max(axis=1) > far.max() - 40.0
-        reached = np.convolve(audible, np.ones(self._lags + 1))[: audible.size][self._lags :] > 0
+        count, heard = far.shape[1], near.shape[1]
+        loudest = far.max(axis=0)
+        audible = loudest > loudest.max() - 40.0
+        # Whether anything audible was played in the longest lag before each frame that was heard.
+        since = np.concatenate([[0], np.cumsum(audible)])
+        reached = since[self._lags + 1 :] > since[: count - self._lags]
         if np.count_nonzero(reached) < self._lags // 4:
             return None
-        far = np.maximum(far, far.max(axis=0) - 40.0)
-        far = far - far.mean(axis=0)
-        near = np.where(reached[:, None], near - near[reached].mean(axis=0), 0.0)
-        size = 1 << (far.shape[0] + near.shape[0]).bit_length()
-        spectra = np.fft.rfft(far, size, axis=0).conj() * np.fft.rfft(near, size, axis=0)
+        far = np.maximum(far, far.max(axis=1, keepdims=True) - 40.0)
+        far = far - far.mean(axis=1, keepdims=True)
+        near = np.where(reached, near - near[:, reached].mean(axis=1, keepdims=True), np.float32(0.0))
+        # As long as `far`: what would be wrapped around is not looked at.
+        size = _fast_length(count)
+        spectra = np.fft.rfft(far, size).conj() * np.fft.rfft(near, size)
         begins = self._lags - np.arange(self._lags + 1)
-        alike = np.fft.irfft(spectra.sum(axis=1), size)[-begins]
-        energy = np.concatenate([[0.0], np.cumsum((far**2).sum(axis=1))])
-        energies = (energy[begins + near.shape[0]] - energy[begins]) * (near**2).sum()
+        alike = np.fft.irfft(spectra.sum(axis=0), size)[-begins]
+        energy = np.concatenate([[0.0], np.cumsum((far**2).sum(axis=0))])
+        energies = (energy[begins + heard] - energy[begins]) * (near**2).sum()
         alike = alike / np.sqrt(np.maximum(energies, 1e-9))
         best = int(alike.argmax())
         return best if alike[best] >= self.settings.correlation else None
 
-    def _weigh(self, far: Powers, near: Powers) -> None:
+    def _weigh(self, far: Powers, far_db: Decibels, near_db: Decibels) -> None:
         """Learn each band's coupling from frames that belong together."""
         settings = self.settings
-        gains = self.gains_db.copy()
         # Where the room only rings on, a drier one than expected would make the coupling look weaker than it is.
-        driven = far > np.vstack([far[:1], far[:-1]]) * (1.01 * self._decay)
-        for band in range(far.shape[1]):
-            audible = driven[:, band] & (far[:, band] > far[:, band].max() * 1e-3) & (far[:, band] > 1e-10)
-            if np.count_nonzero(audible) >= MIN_FRAMES:
-                typical, upper = np.quantile(_decibels(near[audible, band] / far[audible, band]), (0.5, 0.8))
-                gains[band] = typical
-                margin = settings.margin_per_spread * (upper - typical)
-                self._margins[band] = min(max(margin, settings.margin_db), settings.widest_margin_db)
-        self.gains_db = 0.5 * (gains + self.gains_db) if self.coupling is Coupling.FOUND else gains
-        self._gains = 10.0 ** (self.gains_db / 10.0)
+        audible = (far[1:] > far[:-1] * (1.01 * self._decay)) & (far[1:] > far.max(axis=0) * 1e-3) & (far[1:] > 1e-10)
+        counts = np.count_nonzero(audible, axis=0)
+        known = counts >= MIN_FRAMES
+        if known.any():
+            ordered = np.sort(np.where(audible.T, near_db[:, 1:] - far_db[:, 1:], np.float32(np.inf)), axis=1)
+            counts = np.maximum(counts, 1)
+            typical, upper = (_quantile(ordered, share, counts) for share in (0.5, 0.8))
+            gains = np.where(known, typical, self.gains_db)
+            margins = settings.margin_per_spread * (upper - typical)
+            margins = np.clip(margins, settings.margin_db, settings.widest_margin_db)
+            self._margins = np.where(known, margins, self._margins)
+            self.gains_db = 0.5 * (gains + self.gains_db) if self.coupling is Coupling.FOUND else gains
+            self._gains = 10.0 ** (self.gains_db / 10.0)
 
 
 class Track:
@@ -397,6 +439,25 @@ class Track:
         self.end = self.start + len(kept)
 
 
-def _decibels(powers: Powers) -> Powers:
-    decibels: Powers = 10.0 * np.log10(powers + 1e-12)
+def _decibels(powers: Powers) -> Decibels:
+    """A row for each band."""
+    decibels: Decibels = np.log(powers.T.astype(np.float32, order="C") + np.float32(1e-12))
+    decibels *= np.float32(10.0 / math.log(10.0))
     return decibels
+
+
+def _quantile(ordered: Decibels, share: float, counts: NDArray[np.intp] | None = None) -> Powers:
+    """The quantile of each row, whose first ``counts`` numbers are in order, as ``np.quantile`` has it."""
+    rows = np.arange(len(ordered))
+    at = share * ((ordered.shape[1] if counts is None else counts) - 1) * np.ones(len(ordered))
+    low = at.astype(np.intp)
+    below = ordered[rows, low].astype(np.float64)
+    above = ordered[rows, np.ceil(at).astype(np.intp)]
+    quantile: Powers = below + (above - below) * (at - low)
+    return quantile
+
+
+def _fast_length(least: int) -> int:
+    """A length from ``least`` on that a Fourier transform likes: a power of two, or three halves of one."""
+    power = 1 << (least - 1).bit_length()
+    return power * 3 // 4 if power * 3 // 4 >= least else power
