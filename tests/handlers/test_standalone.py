@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.handlers.kit import IN_HZ, LOUD, replier, tone
+from tests.handlers.kit import IN_HZ, LOUD, LoudVad, replier, tone
 
 TICK = IN_HZ // 50
 
@@ -45,6 +46,23 @@ def test_listen_and_reply() -> None:
         assert len(got) == turn
         assert handler.emit() is None
     assert all(np.count_nonzero(samples) == IN_HZ // 2 for _, samples in got)
+
+
+def test_the_first_receive_and_the_first_emit_may_come_at_once() -> None:
+    callers: list[threading.Thread] = []
+
+    class Vad(LoudVad):
+        def new_stream(self) -> object:
+            if not callers:
+                callers.append(threading.Thread(target=speak, args=(handler,)))
+                callers[0].start()
+                callers[0].join(0.2)
+            return super().new_stream()
+
+    handler = replier(lambda audio: tone(1), model=Vad())
+    early = values(handler)
+    callers[0].join()
+    assert len(early + values(handler)) == 1, "emit looks elsewhere than where receive has put it"
 
 
 def test_nothing_is_called_before_emit_asks() -> None:

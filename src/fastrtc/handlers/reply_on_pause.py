@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -99,6 +100,7 @@ class ReplyOnPause(StreamHandler):
         self.is_async = is_async_function(fn)
         self._trigger: Callable[[], None] | None = None
         self._alone: Any = None
+        self._making_alone = threading.Lock()
 
     @property
     def needs_inputs(self) -> bool:
@@ -228,12 +230,16 @@ class ReplyOnPause(StreamHandler):
         return too_long or speech_s < options.speech_threshold
 
     def _by_itself(self) -> Any:
-        if self._alone is None:
-            from fastrtc.handlers.chunked import ChunkedTurns
-            from fastrtc.handlers.standalone import StandaloneTurns
+        with self._making_alone:  # ``receive`` and ``emit`` come from two threads, and both must meet the same turns
+            if self._alone is None:
+                self._alone = self._turns_alone()
+            return self._alone
 
-            self._alone = StandaloneTurns(self) if self._judges_natively else ChunkedTurns(self)
-        return self._alone
+    def _turns_alone(self) -> Any:
+        from fastrtc.handlers.chunked import ChunkedTurns
+        from fastrtc.handlers.standalone import StandaloneTurns
+
+        return StandaloneTurns(self) if self._judges_natively else ChunkedTurns(self)
 
     @property
     def runs_natively(self) -> bool:

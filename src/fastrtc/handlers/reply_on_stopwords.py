@@ -172,9 +172,7 @@ class ReplyOnStopWords(ReplyOnPause):
         """Tell the client that a stop word was heard; any thread."""
         self.send_message_sync(create_message("stopword", ""))
 
-    def _by_itself(self) -> Any:
-        if self._alone is None:
-            from fastrtc.handlers.standalone import StandaloneStopWords
+    def _turns_alone(self) -> Any:
+        from fastrtc.handlers.standalone import StandaloneStopWords
 
-            self._alone = StandaloneStopWords(self)
-        return self._alone
+        return StandaloneStopWords(self)
