@@ -21,7 +21,9 @@ from fastrtc.handlers.reply_on_pause import ReplyOnPause
 from fastrtc.handlers.reply_on_stopwords import ReplyOnStopWords
 from fastrtc.media.ring import AudioRing
 from fastrtc.replies import Reply, get_current_reply
+from fastrtc.turns.interruption import Sound
 from fastrtc.turns.machine import StartReply
+from fastrtc.turns.options import AlgoOptions
 from fastrtc.turns.user_turn import Paused, Started, UserState
 from fastrtc.wire.messages import TranscriptMessage, parse_server_message
 
@@ -316,6 +318,14 @@ def test_a_reply_function_gets_the_transcript(kind: str) -> None:
     asyncio.run(scenario())
     assert got[0] == ""
     assert got[1].split("x")[0] == str(LOUD)
+
+
+def test_its_recogniser_counts_the_words_over_a_reply() -> None:
+    words = Words()
+    handler = ReplyOnPause(lambda audio: None, captions=words, algo_options=AlgoOptions(interrupt_words=2))
+    sound = Sound(IN_HZ, np.zeros(IN_HZ, np.int16), 1.0, ended=False)
+    assert handler.copy().interruption_filter.weigh(sound) == 1.0
+    assert words.asked
 
 
 def test_without_captions_there_is_no_transcript() -> None:

@@ -85,6 +85,15 @@ def test_without_words_the_sound_decides() -> None:
     assert WordFilter(Recogniser("")).weigh(sound(hum())) == SoundFilter().weigh(sound(hum()))
 
 
+@pytest.mark.parametrize(
+    ("text", "weight"),
+    [("", 0.0), ("Stop.", 0.0), ("yeah okay", 0.0), ("stop that", 1.0), ("yeah yeah yeah yeah", 1.0)],
+)
+@pytest.mark.parametrize("ended", [True, False])
+def test_words_are_counted_while_the_sound_goes_on(text: str, weight: float, ended: bool) -> None:
+    assert WordFilter(Recogniser(text), least_words=2).weigh(sound(changing(), ended=ended)) == weight
+
+
 def test_the_recogniser_is_asked_about_whole_sounds_only() -> None:
     recogniser = Recogniser("yeah")
     weight = WordFilter(recogniser).weigh(sound(changing(), ended=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -13,15 +14,21 @@ from fastrtc.turns.options import AlgoOptions, TurnSettings, turn_settings
 from fastrtc.turns.patience import FixedPatience
 
 SIZE = 512
-SETTINGS = turn_settings(
-    AlgoOptions(),
-    rate_hz=16_000,
-    threshold=0.5,
-    min_speech_ms=64,
-    speech_pad_ms=400,
-    can_interrupt=True,
-    weigh=True,
-)
+
+
+def settings(options: AlgoOptions) -> TurnSettings:
+    return turn_settings(
+        options,
+        rate_hz=16_000,
+        threshold=0.5,
+        min_speech_ms=64,
+        speech_pad_ms=400,
+        can_interrupt=True,
+        weigh=True,
+    )
+
+
+SETTINGS = settings(AlgoOptions())
 
 
 class Call:
@@ -98,6 +105,21 @@ def test_long_speech_needs_no_answer() -> None:
     decisions = call.hear(1, 30)
     assert isinstance(decisions[0], HoldReply)
     assert decisions[-1] == CancelReply(1, "user")
+
+
+def test_where_words_are_counted_long_speech_is_asked_about_again_and_again() -> None:
+    call = Call(counting := settings(AlgoOptions(interrupt_words=2)))
+    asked = []
+    for _ in range(100):
+        for question in questions(call.hear(1, 1)):
+            asked.append(question.speech_samples)
+            assert call.machine.weighed(question, 0.0, call.at) == []
+    assert call.machine.floor is Floor.HELD
+    assert asked[0] == pytest.approx(counting.interrupt_samples, abs=SIZE)
+    apart = {later - earlier for earlier, later in pairwise(asked)}
+    assert apart == {10 * SIZE}
+    (question,) = questions(call.hear(1, 10))
+    assert call.machine.weighed(question, 1.0, call.at) == [CancelReply(1, "user")]
 
 
 def test_a_slow_answer_is_waited_for() -> None:

@@ -17,8 +17,10 @@ from fastrtc.errors import ConfigurationError
 from fastrtc.handlers.base import AudioFrame, EmitType, Layout, StreamHandler
 from fastrtc.outputs import WebRTCData
 from fastrtc.replies import Reply
+from fastrtc.speech.backchannel import SoundFilter, WordFilter
 from fastrtc.speech.protocol import SpeechToText
 from fastrtc.speech.recogniser import get_stt_model
+from fastrtc.turns.interruption import InterruptionFilter
 from fastrtc.turns.options import AlgoOptions
 from fastrtc.vad.protocol import ModelOptions, PauseDetectionModel
 from fastrtc.vad.silero import get_silero_model
@@ -56,7 +58,7 @@ class ReplyOnPause(StreamHandler):
 
     Raises:
         ConfigurationError: ``fn`` cannot be called, or an option cannot work.
-        MissingExtraError: ``captions=True``, and the recogniser is not installed.
+        MissingExtraError: ``captions=True`` or ``algo_options.interrupt_words``, and the recogniser is not installed.
     """
 
     def __init__(
@@ -97,10 +99,21 @@ class ReplyOnPause(StreamHandler):
                 f"captions follow the session's own turn-taking, which {type(self).__name__} replaces by overriding "
                 "receive, emit, process_audio or determine_pause; leave one of the two out"
             )
+        if self.algo_options.interrupt_words and self.captions is None:
+            get_stt_model()  # what is missing is said here, and its weights are shared
         self.is_async = is_async_function(fn)
         self._trigger: Callable[[], None] | None = None
         self._alone: Any = None
         self._making_alone = threading.Lock()
+
+    @property
+    def interruption_filter(self) -> InterruptionFilter:
+        """What tells interruptions from other sounds over a reply, as the options want it."""
+        options = self.algo_options
+        if options.interrupt_words:
+            return WordFilter(self.captions or get_stt_model(), least_words=options.interrupt_words)
+        chosen = options.interruption_filter
+        return chosen if isinstance(chosen, InterruptionFilter) else SoundFilter()
 
     @property
     def needs_inputs(self) -> bool:

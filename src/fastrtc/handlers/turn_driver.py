@@ -34,9 +34,8 @@ from fastrtc.handlers.reply_on_pause import ReplyOnPause, is_async_function
 from fastrtc.handlers.voice import Voice
 from fastrtc.media.ring import AudioRing
 from fastrtc.replies import Reply, current_reply
-from fastrtc.speech.backchannel import SoundFilter
 from fastrtc.turns.gate import SpeechWindow
-from fastrtc.turns.interruption import InterruptionFilter, Sound, WeighSound
+from fastrtc.turns.interruption import Sound, WeighSound
 from fastrtc.turns.machine import CancelReply, Decision, HoldReply, ResumeReply, StartReply, TurnMachine
 from fastrtc.turns.user_turn import AskDetector, Discarded, Paused, Started
 from fastrtc.wire.messages import TranscriptMessage, create_message, encode_server_message
@@ -111,8 +110,7 @@ class TurnDriver(Driver):
             self._endpoint.memory_s,
         )
         floor.monitor(self._ear.played)
-        chosen = handler.algo_options.interruption_filter
-        self._filter = chosen if isinstance(chosen, InterruptionFilter) else SoundFilter()
+        self._filter = handler.interruption_filter
         self._reply: _Reply | None = None
         self._typed: str | None = None
         self._idle_since_s = 0.0

@@ -80,6 +80,8 @@ class WordFilter:
         recogniser: Anything with ``stt((rate, array)) -> str``.
         words: Words, in small letters without marks, of which a backchannel may consist (three at most).
         otherwise: Asked where the recogniser heard no word, and before the sound has ended.
+        least_words: Fewer words never interrupt, nor does a sound without any; words are counted while the sound goes
+            on, and ``otherwise`` is not asked. 0: any word that is no backchannel interrupts.
     """
 
     def __init__(
@@ -87,15 +89,19 @@ class WordFilter:
         recogniser: SpeechToText,
         words: frozenset[str] = BACKCHANNELS,
         otherwise: InterruptionFilter | None = None,
+        least_words: int = 0,
     ) -> None:
         self._recogniser = recogniser
         self._words = words
         self._otherwise = otherwise or SoundFilter()
+        self._least_words = least_words
 
     def weigh(self, sound: Sound) -> float | None:
-        if sound.ended:
+        if sound.ended or self._least_words:
             text = self._recogniser.stt((sound.rate_hz, sound.pcm.reshape(1, -1)))
             words = re.findall(r"\w+", _MARKS.sub("", text.lower()))
+            if len(words) < self._least_words:
+                return 0.0
             if words:
                 return 0.0 if len(words) <= _MOST_WORDS and self._words.issuperset(words) else 1.0
         weight = self._otherwise.weigh(sound)

@@ -19,7 +19,7 @@ class Sound:
         rate_hz: Sample rate of ``pcm``.
         pcm: The sound from its onset to now, with a little of what was before; ``int16``, shape ``(n,)``.
         speech_s: How much of it the detector took for speech.
-        ended: Whether the user is silent again; if not, there will be another question when he is.
+        ended: Whether the user is silent again; if not, there will be another question, when he is at the latest.
     """
 
     rate_hz: int

@@ -95,8 +95,9 @@ class TurnMachine:
     ==================  ==========================================  ==========  =======================
 
     With ``weigh``, a filter is asked (``WeighSound``) when the speech over a reply reaches ``interrupt_samples`` and
-    when it pauses; ``longest_backchannel_samples`` of it end the reply without an answer. What was let pass belongs to
-    the user's turn all the same if that follows within ``continued_samples``.
+    when it pauses, and again after every ``weigh_again_samples`` of speech; ``longest_backchannel_samples`` of it end
+    the reply without an answer. What was let pass belongs to the user's turn all the same if that follows within
+    ``continued_samples``.
 
     Doubtful speech (``SpeechWindow.doubtful``) holds a reply, and ends none; where there is none, it is not heard.
 
@@ -316,7 +317,7 @@ class TurnMachine:
         if self._weighing or self._user.state is UserState.SILENT or self._spoken_over < settings.interrupt_samples:
             return []
         if gate.speech:
-            due = last is None
+            due = last is None or self._spoken_over - last.speech_samples >= settings.weigh_again_samples
         else:
             paused = at - gate.last_speech_end >= settings.sound_end_samples
             due = paused and not (last is not None and last.ended and last.speech_samples == self._spoken_over)

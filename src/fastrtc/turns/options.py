@@ -14,6 +14,7 @@ from fastrtc.turns.interruption import InterruptionFilter
 SOUND_END_S = 0.128
 DOUBT_END_S = 0.3
 CONTINUED_S = 1.5
+COUNT_EVERY_S = 0.32
 
 Interruption: TypeAlias = Literal["hold", "cancel"]
 TurnDetection: TypeAlias = Literal["auto", "manual"]
@@ -55,7 +56,10 @@ class AlgoOptions:
         interruption_filter: Tells, while a reply is held, an interruption from a "mm-hm"; it is given each sound over a
             reply. ``"sound"``: the built-in one, by the sound alone. None: only ``interrupt_speech_s`` counts. Or your
             own (see :class:`fastrtc.turns.interruption.InterruptionFilter`).
-        longest_backchannel_s: Speech over a reply that ends it whatever the filter says.
+        interrupt_words: Words over a reply that it takes to end it; "yeah" and the like do not count while they are
+            all. 0: no words are counted. They are recognised by the handler's ``captions``, else by
+            ``get_stt_model()``, about every 0.3 s while the user goes on, and instead of the built-in filter.
+        longest_backchannel_s: Speech over a reply that ends it whatever the filter says; not where words are counted.
         echo_guard: Whether the bot's own voice, come back through the user's microphone, is kept from counting as the
             user's speech. It costs nothing while nothing is played.
         detector_gain_db: How much louder the detector may hear a quiet caller; 0 leaves everything as it is. What the
@@ -78,6 +82,7 @@ class AlgoOptions:
     turn_detection: TurnDetection = "auto"
     idle_timeout_s: float = math.inf
     interruption_filter: InterruptionFilter | Literal["sound"] | None = "sound"
+    interrupt_words: int = 0
     longest_backchannel_s: float = 0.8
     echo_guard: bool = True
     detector_gain_db: float = 20.0
@@ -124,6 +129,16 @@ class AlgoOptions:
             )
         if self.turn_detection not in ("auto", "manual"):
             raise ConfigurationError(f'turn_detection must be "auto" or "manual", got {self.turn_detection!r}')
+        self._check_words()
+
+    def _check_words(self) -> None:
+        if not isinstance(self.interrupt_words, int) or self.interrupt_words < 0:
+            raise ConfigurationError(f"interrupt_words must be a whole number from 0 on, got {self.interrupt_words!r}")
+        if self.interrupt_words and (self.interruption, self.interruption_filter) != ("hold", "sound"):
+            raise ConfigurationError(
+                'interrupt_words are counted while a reply is held, by a filter of their own: leave interruption="hold"'
+                ' and interruption_filter="sound" as they are'
+            )
 
 
 def _is_a(protocol: type, value: object) -> bool:
@@ -175,6 +190,7 @@ class TurnSettings:
     continue_unheard: bool
     manual: bool
     weigh: bool = False
+    weigh_again_samples: float = math.inf
     longest_backchannel_samples: float = math.inf
     sound_end_samples: int = 0
     continued_samples: int = 0
@@ -234,7 +250,12 @@ def turn_settings(
         continue_unheard=options.continue_unheard_turn,
         manual=options.turn_detection == "manual",
         weigh=weigh,
-        longest_backchannel_samples=samples(max(options.longest_backchannel_s, options.interrupt_speech_s)),
+        weigh_again_samples=(COUNT_EVERY_S if options.interrupt_words else math.inf) * rate_hz,
+        longest_backchannel_samples=(
+            math.inf
+            if options.interrupt_words
+            else max(options.longest_backchannel_s, options.interrupt_speech_s) * rate_hz
+        ),
         sound_end_samples=samples(min(SOUND_END_S, options.resume_silence_s)),
         continued_samples=samples(CONTINUED_S),
         min_turn_samples=samples(min_turn_ms / 1000.0),
