@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import threading
 import time
@@ -46,6 +47,33 @@ class Member:
         if self._clock is not None and self.calls.count("push") == self._ticks:
             self._clock.leave(self)
             self.done.set()
+
+
+ENDS_IN_A_TICK = """
+import threading, time
+from fastrtc.clock import MediaClock
+
+class Member:
+    listener, idle = None, False
+    begun = threading.Event()
+
+    def pull(self):
+        self.begun.set()
+        time.sleep(0.2)
+        print("a whole tick", flush=True)
+
+    def push(self):
+        pass
+
+MediaClock().join(Member())
+Member.begun.wait()
+"""
+
+
+def test_the_end_of_the_process_lets_a_tick_finish() -> None:
+    command = [sys.executable, "-c", ENDS_IN_A_TICK]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "a whole tick\n", "")
 
 
 class FakeTime:

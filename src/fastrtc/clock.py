@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import sys
 import threading
@@ -26,6 +27,9 @@ SWITCH_S = 0.0005
 long (ADR 001)."""
 IDLE_TICKS = 5
 """While nothing happens in a session, so many ticks are driven at once: most of a tick's cost is waking up for it."""
+
+END_S = 2.0
+"""How long the end of the process waits for the tick that is going on."""
 
 Call = Callable[[], None]
 
@@ -128,6 +132,7 @@ class MediaClock:
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
         self._calls: dict[asyncio.AbstractEventLoop, list[Call]] = {}
+        self._ending = False
         self.skipped_ticks = 0
 
     @property
@@ -144,6 +149,7 @@ class MediaClock:
                 sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
                 self._thread = threading.Thread(target=self._run, name="fastrtc-clock", daemon=True)
                 self._thread.start()
+                atexit.register(self._end)
 
     def leave(self, member: Member) -> None:
         """Stop driving ``member``; a tick that is going on may still reach it."""
@@ -154,6 +160,14 @@ class MediaClock:
         """Something has happened in an idle member: drive it at the next tick. Any thread."""
         if not self._wanted.is_set():
             self._wanted.set()
+
+    def _end(self) -> None:
+        """Finish the tick that is going on: a process that ends while the detector computes for a thread is aborted."""
+        self._ending = True
+        self.wake()
+        thread = self._thread
+        if thread is not None:
+            thread.join(END_S)
 
     def on_loop(self, loop: asyncio.AbstractEventLoop, call: Call) -> None:
         """Run ``call`` on ``loop``. What one tick asks for wakes the loop once."""
@@ -167,8 +181,9 @@ class MediaClock:
         passed = 1
         while True:
             with self._lock:
-                if not self._ticker.members:
+                if self._ending or not self._ticker.members:
                     self._thread = None
+                    atexit.unregister(self._end)
                     return
             tick = partial(self._ticker.tick, passed)
             run_supervised(tick, _log_failed_tick)

@@ -28,6 +28,7 @@ SAID = "fleurs-mini/fleurs-en-000.flac"
 REPLY_S = 9.0
 ALONE_S = 3.0
 CALLS = 3
+OFTEN = 3
 
 LOUDSPEAKER = """
 window.seen = [];
@@ -51,6 +52,11 @@ window.speak = (text, rate) => {
   person.start();
 };
 """
+
+HEARS_ITSELF = f"""() => {{
+  const names = seen.map((event) => event.name);
+  return names.includes("reply_interrupted") || names.filter((name) => name === "reply_held").length >= {OFTEN};
+}}"""
 
 
 @pytest.fixture
@@ -120,8 +126,9 @@ def test_the_bot_does_not_interrupt_itself_and_a_person_does(
     speak(tab, next(speech.glob(REMARK)))
     tab.evaluate(HAPPENED, ["reply_interrupted", 1])
     assert "reply_interrupted" not in alone
-    assert alone.count("reply_held") <= 2, "it has to be learnt once"
+    assert alone.count("reply_held") < OFTEN, "it has to be learnt once"
 
 
-def test_without_the_guard_it_does(talk: Callable[..., Page]) -> None:
-    talk(echo_guard=False).evaluate(HAPPENED, ["reply_interrupted", 1])
+def test_without_the_guard_the_bot_hears_itself_again_and_again(talk: Callable[..., Page]) -> None:
+    # Each time that it falls silent its echo does, too: whether that becomes an interruption is chance.
+    talk(echo_guard=False).wait_for_function(HEARS_ITSELF)

@@ -211,7 +211,7 @@ def test_sound_and_pictures_together(watch: Callable[..., Page], scene: NDArray[
     expect(tab.locator(".log")).to_be_visible()
 
 
-# Every connection of the page, and what has gone through the newest one.
+# Every connection of the page, and what has gone through the newest one with media (others look for addresses).
 PEERS = """
 window.peers = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
@@ -222,7 +222,8 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 };
 window.videoStats = async () => {
   const found = {};
-  for (const one of (await window.peers.at(-1).getStats()).values())
+  const peer = window.peers.findLast((one) => one.getTransceivers().length > 0);
+  for (const one of (await peer.getStats()).values())
     if (one.kind === "video" && ["outbound-rtp", "inbound-rtp"].includes(one.type)) {
       const { frameWidth, bytesSent, bytesReceived, timestamp } = one;
       found[one.type] = { frameWidth, bytes: bytesSent ?? bytesReceived, at_ms: timestamp };
