@@ -349,6 +349,7 @@ def test_for_a_while_after_a_reply_no_stop_word_is_needed(wait_s: float, answere
         ({"stop_word_timeout_s": 0}, "timeout_s must be a positive number"),
         ({"follow_up_s": -1}, "follow_up_s must be zero or a positive number"),
         ({"wake_word_engine": "porcupine"}, "wake_word_engine must be"),
+        ({"algo_options": AlgoOptions(interrupt_words=2)}, "leave interrupt_words at 0"),
     ],
 )
 def test_options_that_cannot_work_are_refused(options: dict[str, Any], complaint: str) -> None:

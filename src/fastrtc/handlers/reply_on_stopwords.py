@@ -88,6 +88,8 @@ class ReplyOnStopWords(ReplyOnPause):
         follow_up_s: float = 0.0,
         wake_word_engine: WakeWordEngine | None = None,
     ) -> None:
+        if algo_options is not None and algo_options.interrupt_words:
+            raise ConfigurationError("a stop word ends a reply of ReplyOnStopWords; leave interrupt_words at 0")
         super().__init__(
             fn,
             startup_fn,

@@ -92,5 +92,5 @@ def _client() -> Any:
     try:
         import prometheus_client
     except ImportError as error:
-        raise MissingExtraError("metrics for Prometheus", "metrics") from error
+        raise MissingExtraError("the endpoint for Prometheus", "metrics") from error
     return prometheus_client
