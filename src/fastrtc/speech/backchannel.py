@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fastrtc.media.resample import resample_clip
 from fastrtc.speech.protocol import SpeechToText
 from fastrtc.turns.interruption import InterruptionFilter, Sound
+from fastrtc.turns.odds import logistic
 
 RATE_HZ = 16_000
 FRAME_SAMPLES, STEP_SAMPLES = 512, 160
@@ -70,7 +71,7 @@ class SoundFilter:
             return None
         figures = (math.log(max(shape.speech_s, 0.032)), shape.shape_db, shape.flux_db, shape.highest_db, 1.0)
         score = sum(weight * figure for weight, figure in zip(self.WEIGHTS, figures, strict=True))
-        return 1.0 / (1.0 + math.exp(-min(max(score, -50.0), 50.0)))
+        return logistic(score)
 
 
 class WordFilter:

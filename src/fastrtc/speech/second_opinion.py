@@ -7,13 +7,12 @@ and its answer counts for a quarter. The numbers: ADR 007.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fastrtc.speech.end_of_turn import RATE_HZ, EndOfTurnModel
 from fastrtc.turns.detector import TurnDetector
+from fastrtc.turns.odds import log_odds, logistic
 
 Float = NDArray[np.float32]
 
@@ -42,14 +41,10 @@ class SecondOpinion:
     def probability(self, audio: Float, silence_ms: float) -> float:
         """Probability that the user is done; see :class:`fastrtc.turns.detector.TurnDetector`."""
         own = self._first.probability(audio, silence_ms)
-        odds = _log_odds(own)
+        odds = log_odds(own, _EDGE)
         turn_ms = 1000.0 * audio.size / RATE_HZ - silence_ms
         if turn_ms < SHORTEST_TURN_MS or not UNDECIDED[0] < odds < UNDECIDED[1]:
             return own
-        second = OWN_MIDDLE + (_log_odds(self._second.probability(audio, silence_ms)) - SECOND_MIDDLE) / SOFTNESS
-        return 1.0 / (1.0 + math.exp(-((1.0 - WEIGHT) * odds + WEIGHT * second)))
-
-
-def _log_odds(probability: float) -> float:
-    kept = min(max(probability, _EDGE), 1.0 - _EDGE)
-    return math.log(kept / (1.0 - kept))
+        answer = log_odds(self._second.probability(audio, silence_ms), _EDGE)
+        second = OWN_MIDDLE + (answer - SECOND_MIDDLE) / SOFTNESS
+        return logistic((1.0 - WEIGHT) * odds + WEIGHT * second)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from fastrtc.turns.odds import log_odds, logistic
 from fastrtc.turns.patience import PHRASE_PAUSE_MS, Pause
 
 _EDGE = 1e-6
@@ -94,7 +95,7 @@ class AdaptivePatience:
             short, long = self.sure_completion, long + self.sure_paused
             first = max(first, self.shortest_paused_ms)
         theta = short + run * (long - short)
-        wait = first + max(0.0, last - first) * _logistic((theta - self.log_odds(pause)) / self.width)
+        wait = first + max(0.0, last - first) * logistic((theta - self.log_odds(pause)) / self.width)
         if pause.speech_ms < self.brief_ms:
             wait = max(wait, self.brief_silence_ms)
         return min(max(wait, self.shortest_ms), max(last, self.shortest_ms))
@@ -115,15 +116,10 @@ class AdaptivePatience:
     @staticmethod
     def log_odds(pause: Pause) -> float:
         """The mean log-odds of the detector's answers during this pause (which has at least one)."""
-        odds = [min(max(p, _EDGE), 1.0 - _EDGE) for _, p in pause.answers]
-        return sum(math.log(p / (1.0 - p)) for p in odds) / len(odds)
+        return sum(log_odds(p, _EDGE) for _, p in pause.answers) / len(pause.answers)
 
 
 def _ramp(value: float, low: float, high: float) -> float:
     if high <= low:
         return 1.0 if value >= high else 0.0
     return min(max((value - low) / (high - low), 0.0), 1.0)
-
-
-def _logistic(x: float) -> float:
-    return 1.0 / (1.0 + math.exp(-min(max(x, -60.0), 60.0)))
