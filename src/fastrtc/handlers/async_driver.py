@@ -46,7 +46,7 @@ class AsyncDriver(Driver):
         self._variables = variables
         self._frames = FrameQueue(handler.input_sample_rate, handler.expected_layout)
         self._arrived = asyncio.Event()
-        self._voice = Voice(speaker, TURN, origin=f"{type(handler).__name__}.emit")
+        self._voice = Voice(speaker, TURN, origin=lambda: f"{type(handler).__name__}.emit")
         self._tasks: list[asyncio.Task[None]] = []
         self._said_all = False
 

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import Context as VarContext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +33,6 @@ def values_of(result: Any) -> Iterator[Any]:
             "declare it with `async def` so that it runs on the event loop"
         )
     return iter((result,))
-
-
-def give(voice: Voice, value: Any, values: object) -> bool:
-    """Pass on what ``values`` gave; see :meth:`Voice.take`.
-
-    Raises:
-        AudioFormatError: It cannot be played; the error says which line gave it.
-    """
-    try:
-        return voice.take(value)
-    except AudioFormatError as error:
-        error.origin = _place(values)
-        raise
 
 
 def _place(values: object) -> str:
@@ -90,9 +78,10 @@ class SyncReply:
         if self._cancelled:
             return
         values = values_of(self._call())
+        self._voice.origin = partial(_place, values)
         try:
             for value in values:
-                if self._cancelled or not give(self._voice, value, values):
+                if self._cancelled or not self._voice.take(value):
                     break
                 if not self._speaker.wait_for_room(self._voice.turn):
                     break
@@ -162,9 +151,10 @@ class AsyncReply:
         if not isinstance(result, AsyncIterator):
             await self._speak_values(values_of(result))
             return
+        self._voice.origin = partial(_place, result)
         try:
             async for value in result:
-                if not await self._take(value, result):
+                if not await self._take(value):
                     break
         finally:
             close = getattr(result, "aclose", None)
@@ -172,12 +162,13 @@ class AsyncReply:
                 await close()
 
     async def _speak_values(self, values: Iterator[Any]) -> None:
+        self._voice.origin = partial(_place, values)
         for value in values:
-            if not await self._take(value, values):
+            if not await self._take(value):
                 break
 
-    async def _take(self, value: Any, values: object) -> bool:
-        if self._cancelled or not give(self._voice, value, values):
+    async def _take(self, value: Any) -> bool:
+        if self._cancelled or not self._voice.take(value):
             return False
         loop = asyncio.get_running_loop()
         room = asyncio.Event()

@@ -38,7 +38,7 @@ class SyncDriver(Driver):
         self._handler = handler
         self._speaker = speaker
         self._frames = FrameQueue(handler.input_sample_rate, handler.expected_layout)
-        self._voice = Voice(speaker, TURN, origin=f"{type(handler).__name__}.emit")
+        self._voice = Voice(speaker, TURN, origin=lambda: f"{type(handler).__name__}.emit")
         self._starter = Worker(f"fastrtc-{name}-start", variables)
         self._ear = Worker(f"fastrtc-{name}-receive", variables)
         self._mouth = Worker(f"fastrtc-{name}-emit", variables)

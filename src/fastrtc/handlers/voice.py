@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,16 @@ class Voice:
         speaker: Where the audio goes.
         turn: The turn that the values belong to.
         reply: Keeps account of what was said, for a reply function.
-        origin: Whose values they are, for what is said about one that cannot be played.
+        origin: Says whose values they are, for what is said about one that cannot be played.
     """
 
-    def __init__(self, speaker: Speaker, turn: int, reply: Reply | None = None, *, origin: str = "") -> None:
+    def __init__(
+        self, speaker: Speaker, turn: int, reply: Reply | None = None, *, origin: Callable[[], str] = str
+    ) -> None:
         self._speaker = speaker
         self.turn = turn
         self._reply = reply
-        self._origin = origin
+        self.origin = origin
         self.spoke = False
         self.beside: AdditionalOutputs | None = None
         self._resampler: OutputResampler | None = None
@@ -51,7 +54,7 @@ class Voice:
             if media is not None:
                 wanted = self._say(media)
         except AudioFormatError as error:
-            error.origin = self._origin
+            error.origin = self.origin()
             raise
         if isinstance(beside, AdditionalOutputs):
             self.beside = beside
