@@ -389,7 +389,9 @@ export class Session extends EventTarget {
   }
 
   /** @param {string} text */
-  #tell(text) { this.#transport?.send(text); }
+  #tell(text) {
+    this.#transport?.send(text);
+  }
 
   /** @param {boolean} muted whether silence is sent instead of the microphone */
   mute(muted) {

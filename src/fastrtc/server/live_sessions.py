@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -18,13 +19,13 @@ SetOutputs: TypeAlias = Callable[["AdditionalOutputs"], None]
 FETCH_TIMEOUT_S = 10.0
 
 
-class LiveSessions:
+class LiveSessions(ABC):
     """The part of a :class:`~fastrtc.Stream` that reaches its sessions."""
 
     @property
+    @abstractmethod
     def _host(self) -> SessionHost:
         """What keeps the sessions."""
-        raise NotImplementedError
 
     @property
     def connections(self) -> Mapping[str, Session]:

@@ -295,10 +295,7 @@ class TurnMachine:
         if settings.interruption != "hold" or settings.hold_samples > window.end - window.start:
             return []
         self._expected_at = window.end
-        if self.floor is Floor.HELD:
-            return []
-        self.floor = Floor.HELD
-        return [HoldReply(self.turn)]
+        return [] if self.floor is Floor.HELD else self._hold()
 
     @property
     def _silence_to_resume(self) -> int:
