@@ -12,6 +12,7 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
@@ -120,7 +121,7 @@ def _post(url: str, body: bytes) -> dict[str, Any]:
         refusal = _read_refusal(detail)
         if refusal is not None:
             return refusal
-        raise ConnectionError(f"{url} answered {error.code} {error.reason}: {detail[:500]}") from None
+        raise ConnectionError(f"{url} answered {error.code} {error.reason}: {_advise(error.code, detail)}") from None
     except (urllib.error.URLError, OSError) as error:
         raise ConnectionError(f"no server answers at {url}: {getattr(error, 'reason', error)}") from None
     except http.client.HTTPException as error:
@@ -132,6 +133,12 @@ def _post(url: str, body: bytes) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise ConnectionError(f"{url} did not answer with a JSON object: is it the address of a FastRTC server?")
     return answer
+
+
+def _advise(status: int, detail: str) -> str:
+    if status == HTTPStatus.NOT_FOUND:
+        return "no Stream is mounted there (stream.mount(app) does; a path given to it is part of the address)"
+    return detail[:500]
 
 
 def _read_refusal(text: str) -> dict[str, Any] | None:
