@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.steadiness"]
+
 ROOT = Path(__file__).resolve().parent.parent
 SPEECH = ROOT.parent / "shared" / "speech"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -17,6 +19,8 @@ REAL_TIME = ("examples", "guide", "migration", "network", "transports/webrtc", "
 """Folders whose tests play audio at its own pace between real peers: one of the two processes runs them all."""
 ALONE = ("interop",)
 """Folders whose tests listen to what a browser plays, and would hear it stutter if anything ran beside them."""
+KEEP_TIME = (*REAL_TIME, *ALONE, "client", "stream")
+"""Folders whose tests are void where the machine stands still (tests/steadiness.py)."""
 MAC_BROWSER = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 # A machine that stalls makes no example wrong; everything else stays as it is, in CI as well.
@@ -35,6 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("real-time"))
         if _is_below(item.path, ALONE):
             item.add_marker(pytest.mark.alone)
+        if _is_below(item.path, KEEP_TIME):
+            item.add_marker(pytest.mark.keeps_time)
 
 
 def _is_below(path: Path, folders: tuple[str, ...]) -> bool:

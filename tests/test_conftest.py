@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -30,5 +31,6 @@ def test_a_run_without_a_test_fails_where_that_is_asked(
     shutil.copy(root / "tests" / "conftest.py", tmp_path)
     (tmp_path / "test_example.py").write_text(source, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(tmp_path)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(root)}  # conftest.py names a plugin of tests/
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == status, done.stdout

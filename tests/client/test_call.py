@@ -228,7 +228,7 @@ def test_a_wrong_address(server):
     _, url = server
 
     async def scenario():
-        with pytest.raises(ConnectionError, match="404.*no Stream is mounted"):
+        with pytest.raises(ConnectionError, match=r"404.*no Stream is mounted"):
             async with connect(f"{url}/elsewhere"):
                 pytest.fail("connected")
 
