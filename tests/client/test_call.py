@@ -224,12 +224,13 @@ def test_an_answer_that_is_none(server, answer):
     asyncio.run(scenario())
 
 
-def test_a_wrong_address(server):
+@pytest.mark.parametrize("transport", ["webrtc", "websocket"])
+def test_a_wrong_address(server, transport):
     _, url = server
 
     async def scenario():
-        with pytest.raises(ConnectionError, match=r"404.*no Stream is mounted"):
-            async with connect(f"{url}/elsewhere"):
+        with pytest.raises(ConnectionError, match=r"40[34].*no Stream is mounted"):
+            async with connect(f"{url}/elsewhere", transport):
                 pytest.fail("connected")
 
     asyncio.run(scenario())

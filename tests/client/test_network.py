@@ -12,8 +12,7 @@ from tests.fakes.serving import serving
 from tests.transports.webrtc.caller import likeness, speech_like
 
 from fastrtc import AsyncStreamHandler, Stream
-from fastrtc.client import connect
-from fastrtc.client import line as lines
+from fastrtc.client import connect, webrtc_line
 from fastrtc.errors import ConfigurationError, EngineError, SignalingError
 
 pytest.importorskip("wrtc", reason="wrtc is not installed")
@@ -99,7 +98,7 @@ def test_who_cannot_restart_says_so_and_the_call_goes_on(url):
 
 
 def test_without_a_way_the_reason_is_told_and_auto_takes_the_websocket(url, monkeypatch):
-    monkeypatch.setattr(lines, "PATH_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(webrtc_line, "PATH_TIMEOUT_S", 0.5)
 
     async def scenario():
         # A policy of relays without a relay: this side has no address at all.
@@ -139,13 +138,13 @@ def test_the_servers_late_candidates_reach_the_caller(monkeypatch):
 
     monkeypatch.setattr(signaling, "PeerOptions", hasty)
     asked = []
-    followed = lines.WebRtcLine._follow_candidates
+    followed = webrtc_line.WebRtcLine._follow_candidates
 
     async def follow(self, peer):
         asked.append(peer)
         await followed(self, peer)
 
-    monkeypatch.setattr(lines.WebRtcLine, "_follow_candidates", follow)
+    monkeypatch.setattr(webrtc_line.WebRtcLine, "_follow_candidates", follow)
 
     async def scenario(url):
         async with connect(url) as call:

@@ -16,8 +16,11 @@ from typing import Any, Literal
 import numpy as np
 
 from fastrtc.audio import PCM, AnyPCM, float_to_int16
-from fastrtc.client.line import Line, LineEvents, WebRtcLine, WebSocketLine, checked_url, new_session_id
+from fastrtc.client.line import Line, LineEvents, new_session_id
 from fastrtc.client.record import CallRecord, Message, Sound, Spoken
+from fastrtc.client.signaling import checked_url
+from fastrtc.client.webrtc_line import WebRtcLine
+from fastrtc.client.websocket_line import WebSocketLine
 from fastrtc.errors import ConfigurationError, EngineError, MissingExtraError, SignalingError
 from fastrtc.media.resample import resample_clip
 from fastrtc.transports.webrtc.engine import IceServer, PeerOptions, load_engine

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastrtc.client.line import checked_url
+from fastrtc.client.signaling import checked_url
 from fastrtc.doctor import ice_server, machine, site
 from fastrtc.doctor.finding import Finding, Status, conclusion, is_healthy
 from fastrtc.errors import ConfigurationError, TurnCredentialsError
