@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastrtc.turns.echo import Coupling, EchoGuard, EchoSettings, Heard, Track
 
@@ -237,3 +239,44 @@ def test_what_is_played_rings_on_however_many_frames_are_given_at_once(reverbera
         each.play(at, row[None])
     np.testing.assert_allclose(whole.excess_db(700, far[:4]), each.excess_db(700, far[:4]), rtol=1e-9)
     np.testing.assert_allclose(whole._played_rows(600, 704), each._played_rows(600, 704), rtol=1e-9)
+
+
+def test_a_band_in_which_nothing_was_played_teaches_nothing() -> None:
+    guard = EchoGuard()
+    far = voice(400, 1)
+    far[:, -1] = 1e-12
+    near = echo_of(far, 15)
+    near[:, -1] = 1e-9
+    with np.errstate(all="raise"):
+        verdicts = follow(guard, far, near)
+    assert guard.coupling is Coupling.FOUND
+    assert np.allclose(guard.gains_db[:-1], -15, atol=3)
+    assert guard.gains_db[-1] == EchoSettings().worst_gain_db
+    assert Heard.USER not in verdicts
+
+
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_whatever_is_played_and_heard_the_estimates_are_numbers(data: st.DataObject, seed: int) -> None:
+    """Bands from digital silence to full scale, sounds that stop and start, gaps in what is played and heard."""
+    rng = np.random.default_rng(seed)
+    guard = EchoGuard(EchoSettings(first_learn_s=0.1, learn_every_s=0.1))
+    silent = rng.random(BANDS) < data.draw(st.sampled_from([0.0, 0.3, 0.9]), "share of bands that are never played")
+    frame = 0
+    with np.errstate(all="raise", under="ignore"):
+        for _ in range(data.draw(st.integers(1, 12), "stretches")):
+            count = data.draw(st.integers(1, 80), "frames")
+            far, near = (10.0 ** rng.uniform(-12, 1, (count, BANDS)) for _ in range(2))
+            far[:, silent] = 1e-12
+            if data.draw(st.booleans(), "echo"):
+                near = np.maximum(1e-12, 0.1 * far)
+            elif data.draw(st.booleans(), "digital silence"):
+                near[:] = 1e-12
+            for at in range(count):
+                guard.play(frame + at, far[at : at + 1])
+                guard.hear(frame + at, near[at : at + 1])
+                guard.judge(frame + at, near[at : at + 1])
+            frame += count
+            if data.draw(st.booleans(), "dropped"):
+                guard.drop(frame - data.draw(st.integers(0, count), "how many"))
+            frame += data.draw(st.sampled_from([0, 1, 30, 1000]), "gap")
+    assert np.isfinite(guard.gains_db).all()

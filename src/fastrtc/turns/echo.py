@@ -382,14 +382,13 @@ class EchoGuard:
         counts = np.count_nonzero(audible, axis=0)
         known = counts >= MIN_FRAMES
         if known.any():
-            ordered = np.sort(np.where(audible.T, near_db[:, 1:] - far_db[:, 1:], np.float32(np.inf)), axis=1)
-            counts = np.maximum(counts, 1)
-            typical, upper = (_quantile(ordered, share, counts) for share in (0.5, 0.8))
-            gains = np.where(known, typical, self.gains_db)
+            differences = near_db[known, 1:] - far_db[known, 1:]
+            ordered = np.sort(np.where(audible.T[known], differences, np.float32(np.inf)), axis=1)
+            typical, upper = (_quantile(ordered, share, counts[known]) for share in (0.5, 0.8))
             margins = settings.margin_per_spread * (upper - typical)
-            margins = np.clip(margins, settings.margin_db, settings.widest_margin_db)
-            self._margins = np.where(known, margins, self._margins)
-            self.gains_db = 0.5 * (gains + self.gains_db) if self.coupling is Coupling.FOUND else gains
+            self._margins[known] = np.clip(margins, settings.margin_db, settings.widest_margin_db)
+            was_found = self.coupling is Coupling.FOUND
+            self.gains_db[known] = 0.5 * (typical + self.gains_db[known]) if was_found else typical
             self._gains = 10.0 ** (self.gains_db / 10.0)
 
 
