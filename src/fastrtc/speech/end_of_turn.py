@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fastrtc.turns.odds import logistic
+
 Float = NDArray[np.float32]
 
 RATE_HZ = 16_000
@@ -66,7 +68,7 @@ class EndOfTurnModel:
 
     def probability(self, audio: Float, silence_ms: float) -> float:
         """Probability that the user is done; see :class:`TurnDetector`."""
-        return float(1.0 / (1.0 + np.exp(-self.log_odds(features(audio, silence_ms)))))
+        return logistic(self.log_odds(features(audio, silence_ms)))
 
     def log_odds(self, frames: Float) -> float:
         """The mean of the networks' outputs.
