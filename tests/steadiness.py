@@ -103,5 +103,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """List what was void."""
     for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
         for name, milliseconds in getattr(report, "user_properties", []):
-            if name == PROPERTY and report.when == "setup":
+            if name == PROPERTY:
                 terminalreporter.write_line(f"VOID {report.nodeid}: the machine stood still for {milliseconds} ms")

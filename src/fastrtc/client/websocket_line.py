@@ -15,13 +15,12 @@ from fastrtc.audio import PCM
 from fastrtc.client.line import LineEvents
 from fastrtc.client.packetizer import Packetizer
 from fastrtc.client.playback import Playback
-from fastrtc.client.signaling import NOT_MOUNTED
+from fastrtc.client.signaling import HTTP_TIMEOUT_S, NOT_MOUNTED
 from fastrtc.errors import ConfigurationError, ProtocolError, SignalingError
 from fastrtc.media.g711 import decode_ulaw, encode_ulaw
 from fastrtc.wire import websocket as wire
 from fastrtc.wire.messages import ClientHello, ServerHello, SessionEvent, encode_client_message, parse_server_message
 
-OPEN_TIMEOUT_S = 10.0
 HELLO_TIMEOUT_S = 1.0
 REPORT_TICKS = 5  # of 20 ms, between reports of what has been played
 
@@ -61,7 +60,7 @@ class WebSocketLine:
     async def open(self, hello: bool) -> None:
         """Connect and start; with ``hello``, learn the server's rates from its own hello."""
         try:
-            self._socket = await open_websocket(self._url, open_timeout=OPEN_TIMEOUT_S, max_size=None)
+            self._socket = await open_websocket(self._url, open_timeout=HTTP_TIMEOUT_S, max_size=None)
         except InvalidStatus as error:
             raise ConnectionError(f"{self._url} answered {error.response.status_code}: {NOT_MOUNTED}") from None
         except (OSError, InvalidHandshake, InvalidURI) as error:
