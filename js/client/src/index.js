@@ -26,7 +26,7 @@ export { listCameras, openCamera } from "./camera.js";
 export { listMicrophones, openMicrophone } from "./devices.js";
 export { LevelMeter, meterLevel } from "./audio-level.js";
 export { afterEvent, afterLog } from "./activity.js";
-export { EMPTY_LOG, MAX_TURNS, withEvent, withOutput, withTyped } from "./turn-log.js";
+export { EMPTY_LOG, MAX_TURNS, withEnd, withEvent, withOutput, withTyped } from "./turn-log.js";
 export { build, parseMessage, parseSocketMessage } from "./messages.js";
 
 /**

@@ -340,6 +340,7 @@ export class Session extends EventTarget {
     const { reconnect = true } = this.#options;
     /** @type {ClientError} */
     let failure = new TransportError("connection_lost", "The connection to the server was lost.", { reason });
+    this.#setTurns(withEnd(this.#turns));
     this.#become("reconnecting");
     for (let attempt = 1; reconnect && attempt <= RECONNECT_MS.length; attempt++) {
       this.#emit("reconnecting", { attempt, reason });

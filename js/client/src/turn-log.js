@@ -45,7 +45,8 @@ export const EMPTY_LOG = Object.freeze({ turns: [], connection: 0, onsets: [], t
 export function withEvent(log, event) {
   switch (event.name) {
     case "session_started":
-      return { ...withEnd(log), connection: log.connection + 1, onsets: [], typed: [] };
+      // What was typed since the end of the connection before was sent over this one, and may have overtaken this event.
+      return { ...log, turns: withoutUnfinished(log.turns), connection: log.connection + 1, onsets: [] };
     case "user_started_speaking":
       return { ...log, onsets: newest([...log.onsets, event.onset_s], MAX_WAITING) };
     case "turn_discarded":
@@ -73,14 +74,23 @@ export function withEvent(log, event) {
 }
 
 /**
- * The session is over: what was still going on in it will not go on.
+ * The connection is over: what was still going on over it will not go on, and what was typed will not be answered.
  *
  * @param {TurnLog} log
  * @returns {TurnLog}
  */
 export function withEnd(log) {
-  if (!log.turns.some(isUnfinished)) return log;
-  return { ...log, turns: log.turns.map((turn) => (isUnfinished(turn) ? { ...turn, status: "lost" } : turn)) };
+  const turns = withoutUnfinished(log.turns);
+  return turns === log.turns && log.typed.length === 0 ? log : { ...log, turns, typed: [] };
+}
+
+/**
+ * @param {readonly Turn[]} turns
+ * @returns {readonly Turn[]}
+ */
+function withoutUnfinished(turns) {
+  if (!turns.some(isUnfinished)) return turns;
+  return turns.map((turn) => (isUnfinished(turn) ? { ...turn, status: "lost" } : turn));
 }
 
 /** @param {Turn} turn */

@@ -84,6 +84,16 @@ test("typed text is found again in its turn", () => {
   assert.deepEqual(log.typed, ["second"]);
 });
 
+test("text that is typed as soon as the connection is open is not forgotten when the session has started", () => {
+  const log = withEvent(withTyped(EMPTY_LOG, "early"), /** @type {SessionEvent} */ (STARTED));
+  assert.equal(withEvent(log, /** @type {SessionEvent} */ ({ ...COMMITTED, reason: "text" })).turns[0].text, "early");
+});
+
+test("text that was typed before the connection broke belongs to no turn after it", () => {
+  const log = withEvent(withEnd(withTyped(fold(STARTED), "lost")), /** @type {SessionEvent} */ (STARTED));
+  assert.equal(withEvent(log, /** @type {SessionEvent} */ ({ ...COMMITTED, reason: "text" })).turns[0].text, "");
+});
+
 test("outputs go to the turn that is being answered", () => {
   const log = withOutput(withOutput(fold(STARTED, COMMITTED), ["a"]), [{ b: 1 }]);
   assert.deepEqual(log.turns[0].outputs, [["a"], [{ b: 1 }]]);
