@@ -4,7 +4,9 @@
 
 Callers hear an endless tone over WebRTC. Beside them one session's reply function does one of: ``nothing`` (waits; what
 the rest is compared with), ``spins`` (a loop of pure Python), ``blocks`` (sleeps, holding nothing), ``leaks`` (keeps
-what it allocates), ``garbage`` (yields what cannot be played), ``raises``.
+what it allocates), ``garbage`` (yields what cannot be played), ``raises``, ``collects`` (has Python's garbage collected
+twice a second, in a process that had loaded half a million objects before its first session), ``collects_all`` (the
+same, without what the library does against it).
 
 ``delay_ms``: by how much a listener's 20 ms of audio were handed to its connection later than their rhythm asks for. It
 is measured in the server: a caller's jitter buffer would hide it. Moments in which the callers, who are a process of
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -29,10 +32,11 @@ from fastrtc.observe import SessionObserver
 from fastrtc.observe.recorder import RecordingLink
 from fastrtc.wire.messages import TriggerResponse, encode_client_message
 
-KINDS = ("nothing", "spins", "blocks", "leaks", "garbage", "raises")
+KINDS = ("nothing", "spins", "blocks", "leaks", "garbage", "raises", "collects", "collects_all")
 SETTLE_S = 3.0
 WINDOW = 50
 AWAY_S = 1.5
+LOADED = 500_000
 
 
 class TimedLink(RecordingLink):
@@ -84,6 +88,9 @@ def serve(port: int, kind: str) -> None:
 
     tone = (6000 * np.sin(np.arange(2400) * 2 * np.pi * 440 / 24_000)).astype(np.int16).reshape(1, -1)
     kept: list[Any] = []
+    collections_ms: list[float] = []
+    if kind.startswith("collects"):
+        kept.extend({"a": (number, [number])} for number in range(LOADED // 3))
 
     def reply(_audio: Any) -> Any:
         if not get_current_context().webrtc_id.startswith("bad"):
@@ -101,12 +108,23 @@ def serve(port: int, kind: str) -> None:
                 yield from (object(), "text", (24_000, [1, 2]), (24_000, np.ones((3, 3, 3))))
             elif kind == "raises":
                 raise RuntimeError("on purpose")
+            elif kind.startswith("collects"):
+                if kind == "collects_all":
+                    gc.unfreeze()
+                began_s = time.perf_counter()
+                gc.collect()
+                collections_ms.append(1000 * (time.perf_counter() - began_s))
+                time.sleep(0.5)
 
     watch = Stopwatch()
     app = FastAPI()
     handler = ReplyOnPause(reply, can_interrupt=False)
     stream = Stream(handler, modality="audio", concurrency_limit=100, verbose=False, observers=[watch])
     stream.mount(app)
+
+    @app.get("/collections")
+    async def collections() -> dict[str, float]:
+        return {"objects": len(gc.get_objects()) + gc.get_freeze_count(), "median_ms": float(np.median(collections_ms))}
 
     @app.get("/delays")
     async def delays() -> dict[str, list[tuple[float, float]]]:
@@ -133,6 +151,7 @@ async def listen(port: int, kind: str, seconds: float, listeners: int) -> dict[s
     all_delays = (await asyncio.to_thread(get, port, "/delays"))["delays"]
     delays = in_calm(all_delays, crowd.stalls_s)
     gaps = sum(peak < 500 for member in members for _, peak in member.arrivals or [])
+    collected = await asyncio.to_thread(get, port, "/collections") if kind.startswith("collects") else {}
     if again is not None:
         again.cancel()
     for member in [*members, bad]:
@@ -147,6 +166,7 @@ async def listen(port: int, kind: str, seconds: float, listeners: int) -> dict[s
         },
         "silent_reads": gaps,
         "callers_late_ms_p99": round(float(np.percentile(late, 99)), 1),
+        **({"collections": collected} if collected else {}),
     }
 
 

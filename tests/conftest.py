@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import socket
@@ -41,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.alone)
         if _is_below(item.path, KEEP_TIME):
             item.add_marker(pytest.mark.keeps_time)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves out of garbage collections: half a million objects, 0.4 s of silence each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def _is_below(path: Path, folders: tuple[str, ...]) -> bool:

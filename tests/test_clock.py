@@ -76,6 +76,37 @@ def test_the_end_of_the_process_lets_a_tick_finish() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "a whole tick\n", "")
 
 
+SPARED = """
+import gc, threading
+
+from fastrtc.clock import MediaClock
+
+class Member:
+    listener, idle = None, False
+    driven = threading.Event()
+
+    def pull(self):
+        self.driven.set()
+
+    def push(self):
+        pass
+
+clock, member = MediaClock(), Member()
+clock.join(member)
+member.driven.wait()
+while_it_runs = gc.get_freeze_count()
+thread = clock._thread
+clock.leave(member)
+thread.join()
+print(while_it_runs > 10_000, gc.get_freeze_count())
+"""
+
+
+def test_while_it_runs_collections_leave_out_what_was_there() -> None:
+    ended = subprocess.run([sys.executable, "-c", SPARED], check=False, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True 0\n", "")
+
+
 class FakeTime:
     """Stands in for the module ``time``; work takes what :meth:`spend` says.
 
@@ -86,13 +117,13 @@ class FakeTime:
     def __init__(self) -> None:
         self.now = 100.0
         self.slept: list[float] = []
-        self._strangers = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+        self._strangers = {*threading.enumerate()} - {threading.current_thread()}
 
     def monotonic(self) -> float:
-        return time.monotonic() if threading.get_ident() in self._strangers else self.now
+        return time.monotonic() if threading.current_thread() in self._strangers else self.now
 
     def sleep(self, seconds: float) -> None:
-        if threading.get_ident() in self._strangers:
+        if threading.current_thread() in self._strangers:
             time.sleep(seconds)
             return
         assert seconds > 0
@@ -267,6 +298,25 @@ def test_a_very_late_tick_is_not(fake_time: FakeTime, caplog: pytest.LogCaptureF
     assert clock.skipped_ticks == pytest.approx((1.0 - TICK_S) / TICK_S, abs=1)
     assert "late" in caplog.text
     assert CATCH_UP_S < 1.0
+
+
+@pytest.mark.parametrize(
+    ("collected_s", "reason"),
+    [(0.9, "Python's garbage collector held the interpreter for 900 ms"), (0.1, "something holds the interpreter")],
+)
+def test_a_very_late_tick_says_what_held_it(
+    collected_s: float,
+    reason: str,
+    fake_time: FakeTime,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(fastrtc.clock.the_collector, "take_longest_s", lambda: collected_s)
+    delays = iter([1.0] + [0.0] * 100)
+    clock = MediaClock()
+    drive(clock, Member(clock, 20, on_pull=lambda: fake_time.spend(next(delays))))
+    settle(clock)
+    assert reason in caplog.text
 
 
 def test_while_all_are_idle_it_wakes_now_and_then(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from functools import partial
 from math import ceil
 from typing import Protocol
 
+from fastrtc.collector import the_collector
 from fastrtc.handlers.listening import Listener, judge_all
 from fastrtc.handlers.supervisor import run_supervised
 
@@ -147,6 +148,7 @@ class MediaClock:
             self.wake()
             if self._thread is None:
                 sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_S))
+                the_collector.spare()
                 self._thread = threading.Thread(target=self._run, name="fastrtc-clock", daemon=True)
                 self._thread.start()
                 atexit.register(self._end)
@@ -182,6 +184,7 @@ class MediaClock:
         while True:
             with self._lock:
                 if self._ending or not self._ticker.members:
+                    the_collector.resume()
                     self._thread = None
                     atexit.unregister(self._end)
                     return
@@ -195,7 +198,7 @@ class MediaClock:
                 skipped = int(late / TICK_S)
                 self.skipped_ticks += skipped
                 due += skipped * TICK_S
-                logger.warning("the media clock was late by %.0f ms; something holds the interpreter", 1000 * late)
+                logger.warning("the media clock was late by %.0f ms; %s", 1000 * late, _what_held_it(late))
 
     def _rest(self, due: float) -> int:
         """Wait for the next tick that has something to do; how many ticks have passed then since ``due``."""
@@ -214,6 +217,13 @@ class MediaClock:
             calls, self._calls = self._calls, {}
             for loop, waiting in calls.items():
                 _hand_over(loop, waiting)
+
+
+def _what_held_it(late_s: float) -> str:
+    collected_s = the_collector.take_longest_s()
+    if collected_s < late_s / 2:
+        return "something holds the interpreter"
+    return f"Python's garbage collector held the interpreter for {1000 * collected_s:.0f} ms"
 
 
 def _log_failed_tick(error: BaseException) -> None:
