@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"turns", "media", "wire"}),
     frozenset({"vad", "speech"}),
     frozenset({"handlers"}),
-    frozenset({"standing_delay", "playout", "collector", "clock", "mouth", "session"}),
+    frozenset({"standing_delay", "playout", "collector", "clock", "mouth", "feed", "session"}),
     frozenset({"transports", "observe"}),
     frozenset({"server", "ui"}),
     frozenset({"stream"}),
@@ -37,7 +37,7 @@ LAYER_OF = {unit: number for number, layer in enumerate(LAYERS) for unit in laye
 TOP = len(LAYERS) - 1
 
 # Runtime imports point sideways in layer 0, which is one vocabulary, in the top layer, and here to what stands before.
-IN_ORDER = ("standing_delay", "playout", "collector", "clock", "mouth", "session")
+IN_ORDER = ("standing_delay", "playout", "collector", "clock", "mouth", "feed", "session")
 NEVER_EACH_OTHER = frozenset({"turns", "media", "wire"})
 
 # Re-exports for applications written against FastRTC: no layer may import them.

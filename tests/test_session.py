@@ -599,7 +599,7 @@ async def test_sessions_share_one_judgement_per_tick() -> None:
 # ---- what clients say -----------------------------------------------------------------------------------------
 
 
-async def test_hello_is_answered_and_events_follow_for_those_who_want_them() -> None:
+async def test_hello_is_answered_and_events_go_to_those_who_want_them_from_the_first() -> None:
     async with Host(replier(lambda audio: tone(1))) as host:
         host.speak()
         await host.event("playback_finished", turn=1)
@@ -609,8 +609,9 @@ async def test_hello_is_answered_and_events_follow_for_those_who_want_them() -> 
         host.speak()
         await host.event("playback_finished", turn=2)
         names = [event["name"] for event in host.messages("event")]
+        assert names[0] == "session_started"
         assert names.count("session_started") == 1
-        assert names.count("playback_finished") == 1
+        assert names.count("playback_finished") == 2
         assert len(host.messages("hello")) == 2
 
 

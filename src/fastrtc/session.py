@@ -19,6 +19,7 @@ from fastrtc.clock import TICK_S, MediaClock, the_clock
 from fastrtc.context import Context, WebRTCError, current_channel, current_context
 from fastrtc.errors import AudioFormatError
 from fastrtc.events import DtmfReceived, Event, HandlerFailed, SessionClosed, SessionStarted, event_as_json
+from fastrtc.feed import Feed
 from fastrtc.handlers.base import StreamHandler, StreamHandlerBase
 from fastrtc.handlers.driver import Driver
 from fastrtc.handlers.drivers import driver_for, takes_turns
@@ -122,9 +123,7 @@ class Session:
         self._ending: str | None = None
         self._closing: asyncio.Task[None] | None = None
         self._last_report = 0.0
-        self._wants_events = False
-        self._said_hello = False
-        self._started = False
+        self._feed = Feed(link.send)
 
     # ---- life (app loop) --------------------------------------------------------------------------------------
 
@@ -138,7 +137,6 @@ class Session:
         self._driver.start()
         if self._video is not None:
             self._video.start()
-        self._started = True
         self.tell(SessionStarted())
         self._clock.join(self)
 
@@ -293,8 +291,7 @@ class Session:
         if self._on_outputs is not None:
             self._on_outputs(outputs)
         self.link.send(wire.create_message("fetch_output", []))
-        if self._said_hello:
-            self.link.send(wire.encode_server_message(wire.ServerOutput(outputs.args)))
+        self._feed.tell(wire.ServerOutput(outputs.args))
 
     def hang_up(self, message: str) -> None:
         """End the session once everything queued has been played."""
@@ -320,8 +317,7 @@ class Session:
         if self._on_event is not None:
             on_event = self._on_event
             self.on_loop(lambda: on_event(event))
-        if self._wants_events:
-            self.link.send(wire.encode_server_message(wire.SessionEvent(event_as_json(event))))
+        self._feed.tell(wire.SessionEvent(event_as_json(event)))
 
     # ---- audience: clock --------------------------------------------------------------------------------------
 
@@ -406,13 +402,9 @@ class Session:
     # ---- inside -----------------------------------------------------------------------------------------------
 
     def _greet_client(self, events: bool) -> None:
-        self._said_hello = True
         hello = wire.ServerHello(self.id, self.handler.input_sample_rate, self.handler.output_sample_rate)
         self.link.send(wire.encode_server_message(hello))
-        if events and not self._wants_events:
-            self._wants_events = True
-            if self._started:
-                self.link.send(wire.encode_server_message(wire.SessionEvent(event_as_json(SessionStarted()))))
+        self._feed.greet(events=events)
 
     def _broken(self, error: BaseException) -> None:
         logger.error("session %s: its connection failed", self.id, exc_info=error)
