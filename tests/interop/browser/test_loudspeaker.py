@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.speech, pytest.mark.slow]
 REMARK = "picovoice-speech-to-intent/speech/clean/7df4e4a0-b812-4d01-b1aa-8*.flac"
 SAID = "fleurs-mini/fleurs-en-000.flac"
 REPLY_S = 9.0
-ALONE_S = 3.0
-OFTEN = 3
+ALONE_S = 6.0
+OFTEN = 5
 
 LOUDSPEAKER = """
 window.seen = [];
