@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
-from fastrtc.collector import Collector
+from fastrtc.collector import SHARE, Collector
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +41,29 @@ def test_what_was_there_waits_and_what_came_later_does_not() -> None:
     assert came() is None
     assert there() is not None
     collector.resume()
-    gc.collect()
     assert there() is None
+
+
+def test_what_one_session_after_another_leaves_is_found_without_taking_much_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s, collected_s = 100.0, [100.0]
+    collector = Collector()
+
+    def collect() -> None:
+        nonlocal now_s
+        collected_s.append(now_s)
+        now_s += 0.3
+
+    monkeypatch.setattr("fastrtc.collector.time", SimpleNamespace(perf_counter=lambda: now_s))
+    monkeypatch.setattr("gc.collect", collect)
+    while now_s < 1000.0:
+        collector.spare()
+        now_s += 4.0
+        collector.resume()
+    pauses = [after - before for before, after in itertools.pairwise(collected_s)]
+    assert len(pauses) > 10
+    assert all(0.3 / SHARE <= pause <= 0.3 / SHARE + 5.0 for pause in pauses[1:])
 
 
 def test_it_is_resumed_by_the_last() -> None:

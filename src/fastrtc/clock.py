@@ -181,13 +181,7 @@ class MediaClock:
     def _run(self) -> None:
         due = time.monotonic()
         passed = 1
-        while True:
-            with self._lock:
-                if self._ending or not self._ticker.members:
-                    the_collector.resume()
-                    self._thread = None
-                    atexit.unregister(self._end)
-                    return
+        while not self._is_over():
             tick = partial(self._ticker.tick, passed)
             run_supervised(tick, _log_failed_tick)
             self._flush_calls()
@@ -199,6 +193,22 @@ class MediaClock:
                 self.skipped_ticks += skipped
                 due += skipped * TICK_S
                 logger.warning("the media clock was late by %.0f ms; %s", 1000 * late, _what_held_it(late))
+
+    def _is_over(self) -> bool:
+        if self._is_wanted():
+            return False
+        # While this is still a thread that the end of the process waits for.
+        the_collector.resume()
+        with self._lock:
+            if self._is_wanted():
+                the_collector.spare()
+                return False
+            self._thread = None
+            atexit.unregister(self._end)
+            return True
+
+    def _is_wanted(self) -> bool:
+        return bool(self._ticker.members) and not self._ending
 
     def _rest(self, due: float) -> int:
         """Wait for the next tick that has something to do; how many ticks have passed then since ``due``."""
