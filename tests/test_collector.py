@@ -85,6 +85,21 @@ def test_what_the_app_had_frozen_stays_frozen() -> None:
     assert gc.get_freeze_count() == pytest.approx(frozen, rel=0.01)
 
 
+def test_an_app_without_collections_gets_none() -> None:
+    before = Node()
+    there = weakref.ref(before)
+    del before
+    gc.disable()
+    try:
+        collector = Collector()
+        collector.spare()
+        assert gc.get_freeze_count() == 0
+        collector.resume()
+        assert there() is not None
+    finally:
+        gc.enable()
+
+
 def test_what_the_app_freezes_meanwhile_stays_frozen() -> None:
     collector = Collector()
     collector.spare()

@@ -19,7 +19,8 @@ class Collector:
     A process that has imported a web framework, some clients and a model holds half a million objects that stay. A full
     collection goes through all of them and lasts 0.1 to 0.4 s, in which nobody hears anything. ``gc.freeze`` takes them
     out of it until ``gc.unfreeze``. What earlier sessions have left is among them, so that one collection is made up
-    for when the last session is over. Where the app has frozen objects itself, that stands as it is.
+    for when the last session is over. Where the app has frozen objects itself, or turned the collector off, that stands
+    as it is.
     """
 
     def __init__(self) -> None:
@@ -37,7 +38,7 @@ class Collector:
             if self._sparing > 1:
                 return
             gc.callbacks.append(self._note)
-            if gc.get_freeze_count() == 0:
+            if gc.isenabled() and gc.get_freeze_count() == 0:
                 gc.freeze()
                 self._frozen = gc.get_freeze_count()
 
