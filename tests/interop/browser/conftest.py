@@ -62,7 +62,7 @@ class UvicornThread:
         self._socket.listen()  # who connects before the server runs waits for it
         self.port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
-            app, log_level="warning", ws="websockets-sansio", lifespan="off", timeout_graceful_shutdown=1
+            app, log_level="warning", ws="websockets-sansio", lifespan="on", timeout_graceful_shutdown=1
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="test-server", daemon=True)
