@@ -162,9 +162,9 @@ def test_lost_packets_are_repaired_or_concealed():
 
 def test_aiortc_loses_what_is_lost_and_keeps_no_delay_of_it():
     pytest.importorskip("aiortc")
-    figures, _, path = asyncio.run(talk(Impairment(loss=0.2), bad_s=2.0, after_s=1.5, called="aiortc"))
+    figures, _, path = asyncio.run(talk(Impairment(loss=0.2), bad_s=4.0, after_s=1.5, called="aiortc"))
     assert path.lost > 5
-    assert figures["bad_percent"] >= 20
+    assert figures["bad_percent"] > 30
     assert figures["after_percent"] > 80
     assert figures["after_delay_ms"] < 150, "its own buffer would keep 200 ms"
 
