@@ -319,6 +319,18 @@ def test_a_very_late_tick_says_what_held_it(
     assert reason in caplog.text
 
 
+def test_a_collection_of_long_ago_is_not_what_held_it(
+    fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    collections_s = iter([0.9] + [0.0] * 100)
+    monkeypatch.setattr(fastrtc.clock.the_collector, "take_longest_s", lambda: next(collections_s))
+    delays = iter([0.0] * 5 + [1.0] + [0.0] * 100)
+    clock = MediaClock()
+    drive(clock, Member(clock, 20, on_pull=lambda: fake_time.spend(next(delays))))
+    settle(clock)
+    assert "something holds the interpreter" in caplog.text
+
+
 def test_while_all_are_idle_it_wakes_now_and_then(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = MediaClock()
     rests: list[float] = []

@@ -188,11 +188,12 @@ class MediaClock:
             passed = self._rest(due)
             due += passed * TICK_S
             late = time.monotonic() - due
+            collected_s = the_collector.take_longest_s()
             if late > CATCH_UP_S:
                 skipped = int(late / TICK_S)
                 self.skipped_ticks += skipped
                 due += skipped * TICK_S
-                logger.warning("the media clock was late by %.0f ms; %s", 1000 * late, _what_held_it(late))
+                logger.warning("the media clock was late by %.0f ms; %s", 1000 * late, _what_held_it(late, collected_s))
 
     def _is_over(self) -> bool:
         if self._is_wanted():
@@ -229,8 +230,7 @@ class MediaClock:
                 _hand_over(loop, waiting)
 
 
-def _what_held_it(late_s: float) -> str:
-    collected_s = the_collector.take_longest_s()
+def _what_held_it(late_s: float, collected_s: float) -> str:
     if collected_s < late_s / 2:
         return "something holds the interpreter"
     return f"Python's garbage collector held the interpreter for {1000 * collected_s:.0f} ms"
